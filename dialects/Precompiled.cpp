@@ -1,0 +1,1 @@
+//===- Precompiled.cpp - The file that the precompiled header is built for ===//

@@ -1,0 +1,25 @@
+//===- DitDialect.h - The dit dialect ---------------------------*- C++ -*-===//
+#ifndef DIALECTS_DIT_DITDIALECT_H
+#define DIALECTS_DIT_DITDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/dit/DitDialect.h.inc"
+#include "dialects/dit/DitEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/dit/DitAttrs.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialects/dit/DitOps.h.inc"
+
+#endif // DIALECTS_DIT_DITDIALECT_H

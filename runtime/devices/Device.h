@@ -1,0 +1,71 @@
+//===- Device.h - Where a plan runs ------------------------------*- C++ -*-===//
+//
+// The executor's view of a machine part. It has three memories: the arena,
+// the globals and the weights of the plan file; an instruction is prepared
+// once, into a Command with every address resolved, and enqueued many times.
+// Enqueued commands run in order; the host waits with synchronize(). On the
+// CPU enqueue() returns when the command is done.
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_RUNTIME_DEVICES_DEVICE_H
+#define DIT_RUNTIME_DEVICES_DEVICE_H
+
+#include "runtime/plan/Reader.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/Support/Error.h"
+
+#include <memory>
+#include <string>
+
+namespace dit::runtime {
+
+/// An instruction ready to run.
+class Command {
+public:
+  virtual ~Command();
+};
+
+/// The interface of devices; one implementation a folder.
+class Device {
+public:
+  virtual ~Device();
+
+  /// "2 threads on AMD EPYC", for people.
+  virtual std::string description() const = 0;
+
+  /// Makes the plan's memories and loads its code. `plan` must outlive the
+  /// device. Exit::Unsupported where the plan is for another machine, naming
+  /// both; Exit::Memory where there is not enough, with the table of memory.
+  virtual llvm::Error load(const plan::PlanView &plan) = 0;
+
+  /// Resolves an instruction of the loaded plan.
+  virtual llvm::Expected<std::unique_ptr<Command>>
+  prepare(const proto::Instruction &instruction) = 0;
+
+  /// Runs a prepared command after all that were enqueued before.
+  virtual llvm::Error enqueue(Command &command) = 0;
+
+  /// Waits until everything enqueued is done.
+  virtual llvm::Error synchronize() = 0;
+
+  /// Host to device, in the order of the commands: `offset` bytes into the
+  /// global with this index.
+  virtual llvm::Error copyIn(unsigned global, uint64_t offset,
+                             llvm::ArrayRef<uint8_t> bytes) = 0;
+
+  /// Device to host; waits for what was enqueued before.
+  virtual llvm::Error copyOut(unsigned global, uint64_t offset,
+                              llvm::MutableArrayRef<uint8_t> bytes) = 0;
+
+  /// Runs host work on blocks [0, count) with whatever threads the device
+  /// brings; blocks must be independent.
+  virtual void hostParallel(
+      int64_t count,
+      llvm::function_ref<void(int64_t begin, int64_t end)> body) = 0;
+};
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_DEVICES_DEVICE_H

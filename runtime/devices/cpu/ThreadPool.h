@@ -1,0 +1,65 @@
+//===- ThreadPool.h - Runs blocks of work on all cores -----------*- C++ -*-===//
+#ifndef DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
+#define DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
+
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace dit::runtime {
+
+/// The calling thread and `threads` - 1 workers. Workers spin for a moment
+/// after a job, so that the next one starts within a microsecond, then sleep.
+///
+/// A job never waits for a worker that has not begun it: on a busy machine the
+/// others do its blocks. Which thread does which block is not defined, so
+/// blocks must be independent.
+class ThreadPool {
+public:
+  /// Does the blocks [begin, end).
+  using Body = llvm::function_ref<void(int64_t begin, int64_t end)>;
+
+  /// `threads` at least 1.
+  explicit ThreadPool(unsigned threads);
+  ThreadPool(const ThreadPool &) = delete;
+  ThreadPool &operator=(const ThreadPool &) = delete;
+  ~ThreadPool();
+
+  /// Threads that work, the caller included.
+  unsigned threads() const { return workers.size() + 1; }
+
+  /// Calls `body` for all of [0, blocks), in pieces of `chunk` blocks (at
+  /// least 1) that threads take as they become free; returns when all are
+  /// done. To be called by one thread at a time, and not from a body.
+  void parallelFor(int64_t blocks, int64_t chunk, Body body);
+
+private:
+  struct Job {
+    const Body *body = nullptr;
+    int64_t blocks = 0;
+    int64_t chunk = 1;
+  };
+
+  void work();
+  void takeBlocks();
+
+  Job job;
+  // Each on its own cache line: they are written by different threads.
+  alignas(64) std::atomic<int32_t> generation{0}; // grows with every job
+  alignas(64) std::atomic<int64_t> next{0};       // first block nobody took
+  alignas(64) std::atomic<int32_t> active{0};     // workers inside the job
+  alignas(64) std::atomic<bool> open{false};      // may workers enter?
+  std::atomic<bool> stopping{false};
+  const bool spins;
+  std::vector<std::thread> workers;
+};
+
+/// The number of cores this process may run on (affinity and cgroup quota).
+unsigned availableCores();
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H

@@ -1,0 +1,300 @@
+//===- ValidateInstructions.cpp - Every byte an instruction may touch -----===//
+//
+// An instruction is legal when the furthest element it addresses lies within
+// the place it was given, and the place within its arena or global.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/plan/ElementType.h"
+#include "runtime/plan/Failure.h"
+#include "runtime/plan/Shape.h"
+#include "runtime/plan/Validate.h"
+
+#include "llvm/ADT/Twine.h"
+
+using namespace dit::plan;
+namespace proto = dit::proto;
+
+static llvm::Error malformed(const llvm::Twine &message) {
+  return failure(Exit::Malformed, message);
+}
+
+namespace {
+
+/// What an instruction does with a place.
+enum class Access { Read, Write };
+
+/// A dimension that is walked: how many steps, how far each.
+struct Walk {
+  int64_t count;
+  int64_t stride;
+};
+
+/// Checks the instructions of one function.
+class Checker {
+public:
+  Checker(const proto::Plan &plan, const proto::Function &function)
+      : plan(plan), function(function) {}
+
+  llvm::Error check(const proto::Instruction &instruction) const;
+
+private:
+  llvm::Error check(const proto::Launch &launch) const;
+  llvm::Error check(const proto::Gemm &gemm) const;
+  llvm::Error checkEpilogue(const proto::Gemm &gemm) const;
+  llvm::Error check(const proto::Attention &attention) const;
+  llvm::Error check(const proto::Copy &copy) const;
+  llvm::Error check(const proto::Fill &fill) const;
+
+  llvm::Error checkPlace(llvm::StringRef name, const proto::Place &place,
+                         Access access) const;
+  llvm::Error checkReach(llvm::StringRef name, const proto::Place &place,
+                         proto::ElementType type,
+                         std::initializer_list<Walk> walks,
+                         Access access) const;
+
+  const proto::Plan &plan;
+  const proto::Function &function;
+};
+
+} // namespace
+
+static bool lies(uint64_t offset, uint64_t bytes, uint64_t limit) {
+  return offset <= limit && bytes <= limit - offset;
+}
+
+llvm::Error Checker::checkPlace(llvm::StringRef name,
+                                const proto::Place &place,
+                                Access access) const {
+  if (place.space() == proto::Place::ARENA) {
+    if (!lies(place.offset(), place.bytes(), function.arena_bytes()))
+      return malformed(name + " reaches past the arena");
+    return llvm::Error::success();
+  }
+  if (place.space() != proto::Place::GLOBAL)
+    return malformed(name + " has no place");
+  if (place.global() >= static_cast<uint32_t>(plan.globals_size()))
+    return malformed(name + " names global " + llvm::Twine(place.global()) +
+                     " of " + llvm::Twine(plan.globals_size()));
+  const proto::Global &global = plan.globals(place.global());
+  if (!lies(place.offset(), place.bytes(), global.bytes()))
+    return malformed(name + " reaches past global '" +
+                     escaped(global.name()) + "'");
+  if (access == Access::Write && global.mapped())
+    return malformed(name + " writes global '" + escaped(global.name()) +
+                     "', which is mapped read-only");
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::checkReach(llvm::StringRef name,
+                                const proto::Place &place,
+                                proto::ElementType type,
+                                std::initializer_list<Walk> walks,
+                                Access access) const {
+  if (llvm::Error error = checkPlace(name, place, access))
+    return error;
+  int64_t size = elementBytes(type);
+  if (size == 0)
+    return malformed(name + " has no element type");
+  __int128 last = 0;
+  for (const Walk &walk : walks) {
+    if (walk.count < 1 || walk.count > largestExtent || walk.stride < 0 ||
+        walk.stride > largestExtent)
+      return malformed(name + " has an extent or a stride out of range");
+    last += static_cast<__int128>(walk.count - 1) * walk.stride;
+  }
+  if ((last + 1) * size > static_cast<__int128>(place.bytes()))
+    return malformed(name + " reaches past its place of " +
+                     llvm::Twine(place.bytes()) + " bytes");
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Launch &launch) const {
+  if (launch.kernel() >= static_cast<uint32_t>(plan.kernels_size()))
+    return malformed("kernel " + llvm::Twine(launch.kernel()) + " of " +
+                     llvm::Twine(plan.kernels_size()));
+  if (launch.blocks() < 0 || launch.blocks() > largestExtent)
+    return malformed("the number of blocks is out of range");
+  for (const proto::Place &place : launch.operands())
+    if (llvm::Error error = checkPlace("an operand", place, Access::Read))
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Gemm &gemm) const {
+  int64_t m = gemm.m(), n = gemm.n(), k = gemm.k();
+  for (int64_t extent : {m, n, k, gemm.batch()})
+    if (extent < 1 || extent > largestExtent)
+      return malformed("m, n, k and batch must be at least 1");
+  Walk batchA{gemm.batch(), gemm.stride_a()};
+  if (llvm::Error error =
+          checkReach("A", gemm.a(), gemm.a_type(),
+                     {batchA,
+                      {gemm.transpose_a() ? k : m, gemm.lda()},
+                      {gemm.transpose_a() ? m : k, 1}},
+                     Access::Read))
+    return error;
+  Walk batchB{gemm.batch(), gemm.stride_b()};
+  if (gemm.has_packed()) {
+    int64_t columns = gemm.packed().columns(), vnni = gemm.packed().vnni();
+    if (columns < 1 || columns > 4096 || vnni < 1 || vnni > 8)
+      return malformed("the packed layout of B is out of range");
+    int64_t rows = (k + vnni - 1) / vnni * vnni;
+    if (rows > largestExtent / columns)
+      return malformed("B is too large");
+    if (llvm::Error error =
+            checkReach("B", gemm.b(), gemm.b_type(),
+                       {batchB,
+                        {(n + columns - 1) / columns, rows * columns},
+                        {rows * columns, 1}},
+                       Access::Read))
+      return error;
+  } else if (llvm::Error error =
+                 checkReach("B", gemm.b(), gemm.b_type(),
+                            {batchB,
+                             {gemm.transpose_b() ? n : k, gemm.ldb()},
+                             {gemm.transpose_b() ? k : n, 1}},
+                            Access::Read)) {
+    return error;
+  }
+  if (llvm::Error error = checkReach(
+          "C", gemm.c(), gemm.c_type(),
+          {{gemm.batch(), gemm.stride_c()}, {m, gemm.ldc()}, {n, 1}},
+          Access::Write))
+    return error;
+  return checkEpilogue(gemm);
+}
+
+llvm::Error Checker::checkEpilogue(const proto::Gemm &gemm) const {
+  if (gemm.activation() < proto::Gemm::IDENTITY ||
+      gemm.activation() > proto::Gemm::SILU)
+    return malformed("unknown activation " + llvm::Twine(gemm.activation()));
+  if (gemm.bias().space() != proto::Place::NONE)
+    if (llvm::Error error = checkReach("bias", gemm.bias(), gemm.bias_type(),
+                                       {{gemm.n(), 1}}, Access::Read))
+      return error;
+  if (gemm.gate().space() != proto::Place::NONE) {
+    if (gemm.rows_per_gate() < 1 || gemm.rows_per_gate() > largestExtent)
+      return malformed("rows_per_gate must be at least 1");
+    int64_t rows = (gemm.m() - 1) / gemm.rows_per_gate() + 1;
+    if (llvm::Error error =
+            checkReach("gate", gemm.gate(), gemm.gate_type(),
+                       {{rows, gemm.gate_stride()}, {gemm.n(), 1}},
+                       Access::Read))
+      return error;
+  }
+  if (gemm.residual().space() != proto::Place::NONE)
+    if (llvm::Error error =
+            checkReach("residual", gemm.residual(), gemm.c_type(),
+                       {{gemm.batch(), gemm.stride_c()},
+                        {gemm.m(), gemm.residual_stride()},
+                        {gemm.n(), 1}},
+                       Access::Read))
+      return error;
+  if (gemm.workspace().space() != proto::Place::NONE)
+    return checkPlace("workspace", gemm.workspace(), Access::Write);
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Attention &attention) const {
+  int64_t batch = attention.batch(), heads = attention.heads();
+  int64_t group = std::max<int64_t>(attention.key_head_group(), 1);
+  for (int64_t extent :
+       {batch, heads, attention.query_tokens(), attention.key_tokens(),
+        attention.head_dim(), attention.value_dim()})
+    if (extent < 1 || extent > largestExtent)
+      return malformed("batch, heads, tokens and dims must be at least 1");
+  if (heads % group != 0)
+    return malformed("the heads are not a multiple of key_head_group");
+  struct Part {
+    llvm::StringRef name;
+    const proto::Attention::Operand &operand;
+    int64_t tokens, heads, dim;
+    Access access;
+  };
+  const Part parts[] = {
+      {"q", attention.q(), attention.query_tokens(), heads,
+       attention.head_dim(), Access::Read},
+      {"k", attention.k(), attention.key_tokens(), heads / group,
+       attention.head_dim(), Access::Read},
+      {"v", attention.v(), attention.key_tokens(), heads / group,
+       attention.value_dim(), Access::Read},
+      {"output", attention.output(), attention.query_tokens(), heads,
+       attention.value_dim(), Access::Write}};
+  for (const Part &part : parts)
+    if (llvm::Error error =
+            checkReach(part.name, part.operand.place(), attention.type(),
+                       {{batch, part.operand.batch_stride()},
+                        {part.tokens, part.operand.token_stride()},
+                        {part.heads, part.operand.head_stride()},
+                        {part.dim, 1}},
+                       part.access))
+      return error;
+  if (attention.mask().space() != proto::Place::NONE)
+    if (llvm::Error error = checkReach(
+            "mask", attention.mask(), proto::F32,
+            {{batch, attention.mask_batch_stride()},
+             {heads, attention.mask_head_stride()},
+             {attention.query_tokens(), attention.mask_query_stride()},
+             {attention.key_tokens(), attention.mask_key_stride()}},
+            Access::Read))
+      return error;
+  if (attention.log_sum_exp().space() != proto::Place::NONE) {
+    int64_t tokens = attention.query_tokens();
+    if (tokens > largestExtent / heads)
+      return malformed("log_sum_exp is too large");
+    if (llvm::Error error = checkReach(
+            "log_sum_exp", attention.log_sum_exp(), proto::F32,
+            {{batch, heads * tokens}, {heads, tokens}, {tokens, 1}},
+            Access::Write))
+      return error;
+  }
+  if (attention.workspace().space() != proto::Place::NONE)
+    return checkPlace("workspace", attention.workspace(), Access::Write);
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Copy &copy) const {
+  if (llvm::Error error = checkPlace("from", copy.from(), Access::Read))
+    return error;
+  if (llvm::Error error = checkPlace("to", copy.to(), Access::Write))
+    return error;
+  if (copy.from().bytes() < copy.to().bytes())
+    return malformed("from has fewer bytes than to");
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Fill &fill) const {
+  if (fill.byte() > 255)
+    return malformed("the value is no byte");
+  return checkPlace("to", fill.to(), Access::Write);
+}
+
+llvm::Error Checker::check(const proto::Instruction &instruction) const {
+  switch (instruction.kind_case()) {
+  case proto::Instruction::kLaunch:
+    return check(instruction.launch());
+  case proto::Instruction::kGemm:
+    return check(instruction.gemm());
+  case proto::Instruction::kAttention:
+    return check(instruction.attention());
+  case proto::Instruction::kCopy:
+    return check(instruction.copy());
+  case proto::Instruction::kFill:
+    return check(instruction.fill());
+  case proto::Instruction::KIND_NOT_SET:
+    return malformed("it is of no kind this ditrun knows");
+  }
+  llvm_unreachable("protobuf yields only the cases above");
+}
+
+llvm::Error dit::plan::validateFunction(const proto::Plan &plan,
+                                        const proto::Function &function) {
+  Checker checker(plan, function);
+  for (int i = 0; i != function.instructions_size(); ++i)
+    if (llvm::Error error = checker.check(function.instructions(i)))
+      return within(std::move(error),
+                    "instruction " + llvm::Twine(i) + " (" +
+                        escaped(function.instructions(i).location()) + ")");
+  return llvm::Error::success();
+}

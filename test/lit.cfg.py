@@ -1,0 +1,19 @@
+import os
+
+import lit.formats
+from lit.llvm import llvm_config
+
+config.name = "dit"
+config.test_format = lit.formats.ShTest(not llvm_config.use_lit_shell)
+config.suffixes = [".mlir", ".test"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.dit_obj_root, "test")
+config.excludes = ["fixtures"]
+root = os.path.dirname(config.test_source_root)
+config.substitutions.append(("%src_root", root))
+config.substitutions.append(("%fixtures", os.path.join(root, "test", "fixtures")))
+config.substitutions.append(("%models", os.path.join(root, "models")))
+
+tools = ["dit-opt", "ditc", "ditrun", "FileCheck", "not", "split-file", "count"]
+tool_dirs = [config.dit_bin_dir, config.llvm_tools_dir]
+llvm_config.add_tool_substitutions(tools, tool_dirs)
