@@ -1,4 +1,5 @@
-//===- Device.h - Where a plan runs ------------------------------*- C++ -*-===//
+//===- Device.h - Where a plan runs ------------------------------*- C++
+//-*-===//
 //
 // The executor's view of a machine part. It has three memories: the arena,
 // the globals and the weights of the plan file; an instruction is prepared
@@ -61,9 +62,9 @@ public:
 
   /// Runs host work on blocks [0, count) with whatever threads the device
   /// brings; blocks must be independent.
-  virtual void hostParallel(
-      int64_t count,
-      llvm::function_ref<void(int64_t begin, int64_t end)> body) = 0;
+  virtual void
+  hostParallel(int64_t count,
+               llvm::function_ref<void(int64_t begin, int64_t end)> body) = 0;
 };
 
 } // namespace dit::runtime

@@ -23,16 +23,14 @@ llvm::Error dit::plan::failure(Exit code, const llvm::Twine &message) {
 std::pair<Exit, std::string> dit::plan::describe(llvm::Error error) {
   Exit code = Exit::Done;
   std::string text;
-  llvm::handleAllErrors(
-      std::move(error), [&](const llvm::ErrorInfoBase &info) {
-        if (code == Exit::Done)
-          code = info.isA<Failure>()
-                     ? static_cast<const Failure &>(info).exitCode()
-                     : Exit::Internal;
-        if (!text.empty())
-          text += '\n';
-        text += info.message();
-      });
+  llvm::handleAllErrors(std::move(error), [&](const llvm::ErrorInfoBase &info) {
+    if (code == Exit::Done)
+      code = info.isA<Failure>() ? static_cast<const Failure &>(info).exitCode()
+                                 : Exit::Internal;
+    if (!text.empty())
+      text += '\n';
+    text += info.message();
+  });
   return {code, std::move(text)};
 }
 

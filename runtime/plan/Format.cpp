@@ -98,9 +98,9 @@ llvm::Expected<Header> dit::plan::decodeHeader(llvm::ArrayRef<uint8_t> file) {
                    "not a plan: the first bytes are not those that ditc "
                    "writes");
   if (file.size() < headerBytes)
-    return failure(Exit::Malformed,
-                   "header: the file ends after " + llvm::Twine(file.size()) +
-                       " of " + llvm::Twine(headerBytes) + " bytes");
+    return failure(Exit::Malformed, "header: the file ends after " +
+                                        llvm::Twine(file.size()) + " of " +
+                                        llvm::Twine(headerBytes) + " bytes");
   Header header;
   std::memcpy(header.hash.data(), &file[hashOffset], sizeof(Hash));
   if (hashBytes(file.take_front(hashOffset)) != header.hash)
@@ -117,13 +117,12 @@ llvm::Expected<Header> dit::plan::decodeHeader(llvm::ArrayRef<uint8_t> file) {
                                     "this format version");
   header.fileBytes = read64le(&file[16]);
   if (header.fileBytes != file.size())
-    return failure(Exit::Malformed,
-                   "the file has " + llvm::Twine(file.size()) +
-                       " bytes, its header says " +
-                       llvm::Twine(header.fileBytes) +
-                       (file.size() < header.fileBytes
-                            ? ": it is truncated"
-                            : ": something follows the end"));
+    return failure(Exit::Malformed, "the file has " + llvm::Twine(file.size()) +
+                                        " bytes, its header says " +
+                                        llvm::Twine(header.fileBytes) +
+                                        (file.size() < header.fileBytes
+                                             ? ": it is truncated"
+                                             : ": something follows the end"));
   for (unsigned i = 0; i != sectionCount; ++i) {
     const uint8_t *entry = &file[tableOffset + i * entryBytes];
     if (read32le(entry) != i + 1 || read32le(entry + 4) != 0)

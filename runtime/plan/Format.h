@@ -1,4 +1,5 @@
-//===- Format.h - The bytes of plan.bin --------------------------*- C++ -*-===//
+//===- Format.h - The bytes of plan.bin --------------------------*- C++
+//-*-===//
 //
 //   0    magic      89 'D' 'I' 'T' 'P' 0d 0a 1a
 //   8    version    u32, 1

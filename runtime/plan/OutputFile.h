@@ -1,4 +1,5 @@
-//===- OutputFile.h - A file that appears whole or not at all ----*- C++ -*-===//
+//===- OutputFile.h - A file that appears whole or not at all ----*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_PLAN_OUTPUTFILE_H
 #define DIT_RUNTIME_PLAN_OUTPUTFILE_H
 

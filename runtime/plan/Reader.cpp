@@ -45,8 +45,7 @@ static llvm::Error checkGaps(llvm::ArrayRef<uint8_t> file,
   return llvm::Error::success();
 }
 
-llvm::Expected<PlanView>
-dit::plan::decodePlan(llvm::ArrayRef<uint8_t> file) {
+llvm::Expected<PlanView> dit::plan::decodePlan(llvm::ArrayRef<uint8_t> file) {
   llvm::Expected<Header> header = decodeHeader(file);
   if (!header)
     return header.takeError();
@@ -97,8 +96,8 @@ llvm::Expected<MappedFile> MappedFile::open(llvm::StringRef path) {
   int failed = ::fstat(descriptor, &status);
   void *address = nullptr;
   if (!failed && S_ISREG(status.st_mode) && status.st_size)
-    address = ::mmap(nullptr, status.st_size, PROT_READ, MAP_PRIVATE,
-                     descriptor, 0);
+    address =
+        ::mmap(nullptr, status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   int error = errno;
   ::close(descriptor);
   if (!failed && S_ISDIR(status.st_mode))

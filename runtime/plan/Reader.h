@@ -1,4 +1,5 @@
-//===- Reader.h - Reads and verifies plan.bin --------------------*- C++ -*-===//
+//===- Reader.h - Reads and verifies plan.bin --------------------*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_PLAN_READER_H
 #define DIT_RUNTIME_PLAN_READER_H
 

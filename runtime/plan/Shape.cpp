@@ -2,15 +2,12 @@
 
 #include "runtime/plan/Shape.h"
 
-#include "runtime/plan/ElementType.h"
-
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace dit::plan;
 
-std::optional<int64_t>
-dit::plan::elementCount(llvm::ArrayRef<int64_t> shape) {
+std::optional<int64_t> dit::plan::elementCount(llvm::ArrayRef<int64_t> shape) {
   __int128 count = 1;
   // A zero anywhere makes the product zero, but no dimension may be absurd.
   for (int64_t size : shape) {
@@ -25,7 +22,7 @@ dit::plan::elementCount(llvm::ArrayRef<int64_t> shape) {
 
 std::optional<int64_t> dit::plan::tensorBytes(const proto::Tensor &tensor) {
   std::optional<int64_t> count = elementCount(dimensions(tensor.shape()));
-  int64_t size = elementBytes(tensor.type());
+  int64_t size = elementBytes(elementType(tensor.type()));
   if (!count || size == 0)
     return std::nullopt;
   return *count * size;
@@ -41,6 +38,6 @@ std::string dit::plan::printShape(llvm::ArrayRef<int64_t> shape) {
 }
 
 std::string dit::plan::printTensor(const proto::Tensor &tensor) {
-  return elementTypeName(tensor.type()).str() +
+  return std::string(elementName(elementType(tensor.type()))) +
          printShape(dimensions(tensor.shape()));
 }

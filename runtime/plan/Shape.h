@@ -1,7 +1,10 @@
-//===- Shape.h - Sizes of tensors, without overflow --------------*- C++ -*-===//
+//===- Shape.h - Sizes of tensors, without overflow --------------*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_PLAN_SHAPE_H
 #define DIT_RUNTIME_PLAN_SHAPE_H
 
+#include "runtime/plan/ElementType.h"
+#include "runtime/plan/Packing.h"
 #include "runtime/plan/plan.pb.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -15,6 +18,18 @@ namespace dit::plan {
 /// No dimension, stride or count of a plan is larger: products of two then fit
 /// 128 bits with room, and a byte count fits 64.
 constexpr int64_t largestExtent = int64_t(1) << 42;
+
+/// The element type without protobuf; Unspecified for numbers from outside
+/// that are no element type.
+inline ElementType elementType(proto::ElementType type) {
+  return proto::ElementType_IsValid(type) ? static_cast<ElementType>(type)
+                                          : ElementType::Unspecified;
+}
+
+/// The packed layout without protobuf.
+inline PanelLayout panelLayout(const proto::PackedLayout &layout) {
+  return {layout.columns(), layout.vnni()};
+}
 
 /// A repeated int64 field as an ArrayRef.
 inline llvm::ArrayRef<int64_t>

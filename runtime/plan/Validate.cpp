@@ -8,7 +8,6 @@
 #include "runtime/plan/Validate.h"
 
 #include "runtime/plan/Failure.h"
-#include "runtime/plan/Packing.h"
 #include "runtime/plan/Shape.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -100,8 +99,10 @@ static llvm::Expected<uint64_t> neededBytes(const proto::Global &global) {
     return malformed("its packed layout is out of range");
   if (global.type().shape_size() != 2)
     return malformed("it is packed but not a matrix");
-  return packedBytes(global.type().shape(0), global.type().shape(1), layout,
-                     global.type().type());
+  ElementType type = elementType(global.type().type());
+  return packedElements(panelLayout(layout), global.type().shape(0),
+                        global.type().shape(1)) *
+         elementBytes(type);
 }
 
 static llvm::Error checkGlobal(const proto::Plan &plan,
@@ -136,8 +137,7 @@ static llvm::Error checkGlobal(const proto::Plan &plan,
   return llvm::Error::success();
 }
 
-static llvm::Error checkGlobals(const proto::Plan &plan,
-                                uint64_t weightBytes) {
+static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
   llvm::StringSet<> names;
   llvm::SmallVector<const proto::Global *> allocated;
   for (const proto::Global &global : plan.globals()) {
@@ -155,8 +155,8 @@ static llvm::Error checkGlobals(const proto::Plan &plan,
   for (size_t i = 1; i < allocated.size(); ++i)
     if (allocated[i - 1]->offset() + allocated[i - 1]->bytes() >
         allocated[i]->offset())
-      return malformed("globals " + quoted(allocated[i - 1]->name()) +
-                       " and " + quoted(allocated[i]->name()) + " overlap");
+      return malformed("globals " + quoted(allocated[i - 1]->name()) + " and " +
+                       quoted(allocated[i]->name()) + " overlap");
   return llvm::Error::success();
 }
 
@@ -174,8 +174,7 @@ static llvm::Error checkInterface(const proto::Plan &plan) {
     for (const proto::Interface &entry :
          output ? plan.outputs() : plan.inputs()) {
       const proto::Global *global = find(plan, entry.global());
-      std::string what =
-          (output ? "output " : "input ") + quoted(entry.name());
+      std::string what = (output ? "output " : "input ") + quoted(entry.name());
       if (!global)
         return malformed(what + ": there is no global " +
                          quoted(entry.global()));
@@ -204,17 +203,16 @@ static llvm::Error checkSamplingGlobal(const proto::Plan &plan,
                      " is a weight");
   if ((type && global->type().type() != *type) ||
       dimensions(global->type().shape()) != shape)
-    return malformed("sampling." + field + ": global " + quoted(name) +
-                     " is " + printTensor(global->type()) + ", expected " +
+    return malformed("sampling." + field + ": global " + quoted(name) + " is " +
+                     printTensor(global->type()) + ", expected " +
                      (type ? "" : "any type ") + printShape(shape));
   return llvm::Error::success();
 }
 
 static llvm::Error checkSampling(const proto::Plan &plan) {
   const proto::Sampling &sampling = plan.sampling();
-  for (int64_t size :
-       {sampling.batch(), sampling.channels(), sampling.height(),
-        sampling.width(), sampling.max_steps()})
+  for (int64_t size : {sampling.batch(), sampling.channels(), sampling.height(),
+                       sampling.width(), sampling.max_steps()})
     if (size < 1 || size > largestExtent)
       return malformed("sampling: batch, picture and steps must be at least 1");
   if (sampling.classes() < 0 || sampling.default_cfg_channels() < 0 ||

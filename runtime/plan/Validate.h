@@ -1,4 +1,5 @@
-//===- Validate.h - What must hold of a plan's metadata ----------*- C++ -*-===//
+//===- Validate.h - What must hold of a plan's metadata ----------*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_PLAN_VALIDATE_H
 #define DIT_RUNTIME_PLAN_VALIDATE_H
 

@@ -5,7 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/plan/ElementType.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
 #include "runtime/plan/Validate.h"
@@ -63,8 +62,7 @@ static bool lies(uint64_t offset, uint64_t bytes, uint64_t limit) {
   return offset <= limit && bytes <= limit - offset;
 }
 
-llvm::Error Checker::checkPlace(llvm::StringRef name,
-                                const proto::Place &place,
+llvm::Error Checker::checkPlace(llvm::StringRef name, const proto::Place &place,
                                 Access access) const {
   if (place.space() == proto::Place::ARENA) {
     if (!lies(place.offset(), place.bytes(), function.arena_bytes()))
@@ -78,22 +76,21 @@ llvm::Error Checker::checkPlace(llvm::StringRef name,
                      " of " + llvm::Twine(plan.globals_size()));
   const proto::Global &global = plan.globals(place.global());
   if (!lies(place.offset(), place.bytes(), global.bytes()))
-    return malformed(name + " reaches past global '" +
-                     escaped(global.name()) + "'");
+    return malformed(name + " reaches past global '" + escaped(global.name()) +
+                     "'");
   if (access == Access::Write && global.mapped())
     return malformed(name + " writes global '" + escaped(global.name()) +
                      "', which is mapped read-only");
   return llvm::Error::success();
 }
 
-llvm::Error Checker::checkReach(llvm::StringRef name,
-                                const proto::Place &place,
+llvm::Error Checker::checkReach(llvm::StringRef name, const proto::Place &place,
                                 proto::ElementType type,
                                 std::initializer_list<Walk> walks,
                                 Access access) const {
   if (llvm::Error error = checkPlace(name, place, access))
     return error;
-  int64_t size = elementBytes(type);
+  int64_t size = elementBytes(elementType(type));
   if (size == 0)
     return malformed(name + " has no element type");
   __int128 last = 0;
@@ -127,12 +124,11 @@ llvm::Error Checker::check(const proto::Gemm &gemm) const {
     if (extent < 1 || extent > largestExtent)
       return malformed("m, n, k and batch must be at least 1");
   Walk batchA{gemm.batch(), gemm.stride_a()};
-  if (llvm::Error error =
-          checkReach("A", gemm.a(), gemm.a_type(),
-                     {batchA,
-                      {gemm.transpose_a() ? k : m, gemm.lda()},
-                      {gemm.transpose_a() ? m : k, 1}},
-                     Access::Read))
+  if (llvm::Error error = checkReach("A", gemm.a(), gemm.a_type(),
+                                     {batchA,
+                                      {gemm.transpose_a() ? k : m, gemm.lda()},
+                                      {gemm.transpose_a() ? m : k, 1}},
+                                     Access::Read))
     return error;
   Walk batchB{gemm.batch(), gemm.stride_b()};
   if (gemm.has_packed()) {
@@ -157,10 +153,10 @@ llvm::Error Checker::check(const proto::Gemm &gemm) const {
                             Access::Read)) {
     return error;
   }
-  if (llvm::Error error = checkReach(
-          "C", gemm.c(), gemm.c_type(),
-          {{gemm.batch(), gemm.stride_c()}, {m, gemm.ldc()}, {n, 1}},
-          Access::Write))
+  if (llvm::Error error =
+          checkReach("C", gemm.c(), gemm.c_type(),
+                     {{gemm.batch(), gemm.stride_c()}, {m, gemm.ldc()}, {n, 1}},
+                     Access::Write))
     return error;
   return checkEpilogue(gemm);
 }
@@ -177,10 +173,9 @@ llvm::Error Checker::checkEpilogue(const proto::Gemm &gemm) const {
     if (gemm.rows_per_gate() < 1 || gemm.rows_per_gate() > largestExtent)
       return malformed("rows_per_gate must be at least 1");
     int64_t rows = (gemm.m() - 1) / gemm.rows_per_gate() + 1;
-    if (llvm::Error error =
-            checkReach("gate", gemm.gate(), gemm.gate_type(),
-                       {{rows, gemm.gate_stride()}, {gemm.n(), 1}},
-                       Access::Read))
+    if (llvm::Error error = checkReach(
+            "gate", gemm.gate(), gemm.gate_type(),
+            {{rows, gemm.gate_stride()}, {gemm.n(), 1}}, Access::Read))
       return error;
   }
   if (gemm.residual().space() != proto::Place::NONE)
@@ -212,15 +207,14 @@ llvm::Error Checker::check(const proto::Attention &attention) const {
     int64_t tokens, heads, dim;
     Access access;
   };
-  const Part parts[] = {
-      {"q", attention.q(), attention.query_tokens(), heads,
-       attention.head_dim(), Access::Read},
-      {"k", attention.k(), attention.key_tokens(), heads / group,
-       attention.head_dim(), Access::Read},
-      {"v", attention.v(), attention.key_tokens(), heads / group,
-       attention.value_dim(), Access::Read},
-      {"output", attention.output(), attention.query_tokens(), heads,
-       attention.value_dim(), Access::Write}};
+  const Part parts[] = {{"q", attention.q(), attention.query_tokens(), heads,
+                         attention.head_dim(), Access::Read},
+                        {"k", attention.k(), attention.key_tokens(),
+                         heads / group, attention.head_dim(), Access::Read},
+                        {"v", attention.v(), attention.key_tokens(),
+                         heads / group, attention.value_dim(), Access::Read},
+                        {"output", attention.output(), attention.query_tokens(),
+                         heads, attention.value_dim(), Access::Write}};
   for (const Part &part : parts)
     if (llvm::Error error =
             checkReach(part.name, part.operand.place(), attention.type(),
@@ -243,10 +237,10 @@ llvm::Error Checker::check(const proto::Attention &attention) const {
     int64_t tokens = attention.query_tokens();
     if (tokens > largestExtent / heads)
       return malformed("log_sum_exp is too large");
-    if (llvm::Error error = checkReach(
-            "log_sum_exp", attention.log_sum_exp(), proto::F32,
-            {{batch, heads * tokens}, {heads, tokens}, {tokens, 1}},
-            Access::Write))
+    if (llvm::Error error =
+            checkReach("log_sum_exp", attention.log_sum_exp(), proto::F32,
+                       {{batch, heads * tokens}, {heads, tokens}, {tokens, 1}},
+                       Access::Write))
       return error;
   }
   if (attention.workspace().space() != proto::Place::NONE)

@@ -64,9 +64,8 @@ llvm::Error dit::plan::writePlan(llvm::StringRef path,
                                  llvm::ArrayRef<uint8_t> code,
                                  uint64_t weightBytes, WeightSource weights) {
   if (llvm::Error error = validate(metadata, code.size(), weightBytes))
-    return failure(Exit::Internal,
-                   "refusing to write an invalid plan: " +
-                       describe(std::move(error)).second);
+    return failure(Exit::Internal, "refusing to write an invalid plan: " +
+                                       describe(std::move(error)).second);
   std::string text;
   if (!serialize(metadata, text))
     return failure(Exit::Internal, "the plan's metadata exceed 2 GB");

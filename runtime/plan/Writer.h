@@ -1,4 +1,5 @@
-//===- Writer.h - Writes plan.bin --------------------------------*- C++ -*-===//
+//===- Writer.h - Writes plan.bin --------------------------------*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_PLAN_WRITER_H
 #define DIT_RUNTIME_PLAN_WRITER_H
 

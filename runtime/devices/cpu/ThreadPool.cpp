@@ -21,7 +21,7 @@ using namespace dit::runtime;
 /// host needs between two instructions or two steps, short against a pause.
 static constexpr std::chrono::microseconds spinTime(200);
 
-static void pause() {
+static void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
@@ -61,7 +61,7 @@ void ThreadPool::work() {
         break;
       }
       for (int i = 0; i != 16; ++i)
-        pause();
+        relax();
     }
     seen = generation.load(std::memory_order_acquire);
     if (stopping)
@@ -89,7 +89,7 @@ void ThreadPool::parallelFor(int64_t blocks, int64_t chunk, Body body) {
   open.store(false);
   for (int turns = 0; active.load() != 0; ++turns) {
     if (spins && turns < 4096)
-      pause();
+      relax();
     else
       std::this_thread::yield();
   }

@@ -1,4 +1,5 @@
-//===- ThreadPool.h - Runs blocks of work on all cores -----------*- C++ -*-===//
+//===- ThreadPool.h - Runs blocks of work on all cores -----------*- C++
+//-*-===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
 #define DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
 

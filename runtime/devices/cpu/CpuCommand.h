@@ -1,0 +1,40 @@
+//===- CpuCommand.h - Instructions with addresses in place -------*- C++
+//-*-===//
+#ifndef DIT_RUNTIME_DEVICES_CPU_CPUCOMMAND_H
+#define DIT_RUNTIME_DEVICES_CPU_CPUCOMMAND_H
+
+#include "runtime/devices/Device.h"
+#include "runtime/devices/cpu/ObjectLoader.h"
+#include "runtime/devices/cpu/ThreadPool.h"
+
+namespace dit::runtime {
+
+/// Where the spaces of a plan are in this process's memory.
+struct CpuAddresses {
+  std::byte *arena = nullptr;
+  std::byte *globals = nullptr;
+  const uint8_t *weights = nullptr;
+  const proto::Plan *plan = nullptr;
+
+  /// The first byte of a global. Mapped ones are read-only.
+  std::byte *global(unsigned index) const;
+  /// The first byte of a place; null for space NONE.
+  std::byte *operator()(const proto::Place &place) const;
+};
+
+/// A command of the CPU: done when run() returns.
+class CpuCommand : public Command {
+public:
+  virtual void run(ThreadPool &pool) = 0;
+};
+
+/// Makes the command of an instruction. `kernels` holds the plan's kernels in
+/// order. Exit::Unsupported where no kernel here can do it.
+llvm::Expected<std::unique_ptr<CpuCommand>>
+createCpuCommand(const proto::Instruction &instruction,
+                 const CpuAddresses &addresses, const ObjectCode *kernels,
+                 unsigned threads);
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_DEVICES_CPU_CPUCOMMAND_H

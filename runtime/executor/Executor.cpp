@@ -1,0 +1,94 @@
+//===- Executor.cpp - Runs the functions of a plan ------------------------===//
+
+#include "runtime/executor/Executor.h"
+
+#include "runtime/plan/Failure.h"
+#include "runtime/plan/Shape.h"
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+llvm::Expected<std::unique_ptr<Executor>>
+Executor::create(const plan::PlanView &plan, Device &device) {
+  if (llvm::Error error = device.load(plan))
+    return std::move(error);
+  std::unique_ptr<Executor> executor(new Executor(plan, device));
+  if (llvm::Error error = executor->prepare())
+    return std::move(error);
+  return executor;
+}
+
+llvm::Error Executor::prepare() {
+  for (int i = 0; i != metadata().globals_size(); ++i)
+    globals[metadata().globals(i).name()] = i;
+  llvm::Error unsupported = llvm::Error::success();
+  for (const proto::Function &function : metadata().functions()) {
+    if (!function.step().empty())
+      steps[function.step()] = functions.size();
+    std::vector<std::unique_ptr<Command>> &commands = functions.emplace_back();
+    for (int i = 0; i != function.instructions_size(); ++i) {
+      const proto::Instruction &instruction = function.instructions(i);
+      llvm::Expected<std::unique_ptr<Command>> command =
+          target.prepare(instruction);
+      if (command)
+        commands.push_back(std::move(*command));
+      else
+        unsupported = llvm::joinErrors(
+            std::move(unsupported),
+            plan::within(command.takeError(),
+                         "function '" + plan::escaped(function.name()) +
+                             "', instruction " + llvm::Twine(i) + " (" +
+                             plan::escaped(instruction.location()) + ")"));
+    }
+  }
+  return unsupported;
+}
+
+std::optional<unsigned> Executor::findStep(llvm::StringRef step) const {
+  auto found = steps.find(step);
+  if (found == steps.end())
+    return std::nullopt;
+  return found->second;
+}
+
+std::optional<unsigned> Executor::findGlobal(llvm::StringRef name) const {
+  auto found = globals.find(name);
+  if (found == globals.end())
+    return std::nullopt;
+  return found->second;
+}
+
+llvm::Error Executor::run(unsigned function, Timeline *timeline) {
+  std::vector<std::unique_ptr<Command>> &commands = functions[function];
+  for (size_t i = 0; i != commands.size(); ++i) {
+    Timeline::Time begin = timeline ? Timeline::now() : Timeline::Time();
+    if (llvm::Error error = target.enqueue(*commands[i]))
+      return error;
+    if (!timeline)
+      continue;
+    if (llvm::Error error = target.synchronize())
+      return error;
+    timeline->add(function, i, begin, Timeline::now());
+  }
+  return target.synchronize();
+}
+
+llvm::Error Executor::write(unsigned global, llvm::ArrayRef<uint8_t> bytes) {
+  const proto::Global &declared = metadata().globals(global);
+  if (static_cast<int64_t>(bytes.size()) != plan::tensorBytes(declared.type()))
+    return failure(Exit::Internal,
+                   "global '" + plan::escaped(declared.name()) + "' is " +
+                       plan::printTensor(declared.type()) + ", got " +
+                       llvm::Twine(bytes.size()) + " bytes");
+  return target.copyIn(global, 0, bytes);
+}
+
+llvm::Expected<std::vector<uint8_t>> Executor::read(unsigned global) const {
+  std::vector<uint8_t> bytes(
+      *plan::tensorBytes(metadata().globals(global).type()));
+  if (llvm::Error error = target.copyOut(global, 0, bytes))
+    return std::move(error);
+  return bytes;
+}

@@ -1,0 +1,62 @@
+//===- Executor.h - Runs the functions of a plan -----------------*- C++
+//-*-===//
+#ifndef DIT_RUNTIME_EXECUTOR_EXECUTOR_H
+#define DIT_RUNTIME_EXECUTOR_EXECUTOR_H
+
+#include "runtime/devices/Device.h"
+#include "runtime/executor/Timeline.h"
+
+#include "llvm/ADT/StringMap.h"
+
+#include <optional>
+#include <vector>
+
+namespace dit::runtime {
+
+/// A loaded plan: its functions as lists of prepared commands, and access to
+/// its globals by name.
+class Executor {
+public:
+  /// Loads `plan` on `device` and prepares every function. Both must outlive
+  /// the executor. Exit::Unsupported lists all instructions that the device
+  /// cannot do.
+  static llvm::Expected<std::unique_ptr<Executor>>
+  create(const plan::PlanView &plan, Device &device);
+
+  /// The plan that runs.
+  const proto::Plan &metadata() const { return view.metadata; }
+  Device &device() const { return target; }
+
+  /// The number of the function for a step ("forward", "sample_step"), or
+  /// nothing where the plan has none.
+  std::optional<unsigned> findStep(llvm::StringRef step) const;
+
+  /// Runs a function to its end. With a timeline, every instruction is timed
+  /// (and synchronised with) and added to it.
+  llvm::Error run(unsigned function, Timeline *timeline = nullptr);
+
+  /// The number of a global, or nothing.
+  std::optional<unsigned> findGlobal(llvm::StringRef name) const;
+
+  /// Writes a whole global from row-major values of its type; the bytes must
+  /// be as many as its tensor has.
+  llvm::Error write(unsigned global, llvm::ArrayRef<uint8_t> bytes);
+
+  /// Reads a whole global.
+  llvm::Expected<std::vector<uint8_t>> read(unsigned global) const;
+
+private:
+  Executor(const plan::PlanView &view, Device &target)
+      : view(view), target(target) {}
+  llvm::Error prepare();
+
+  const plan::PlanView &view;
+  Device &target;
+  std::vector<std::vector<std::unique_ptr<Command>>> functions;
+  llvm::StringMap<unsigned> steps;
+  llvm::StringMap<unsigned> globals;
+};
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_EXECUTOR_EXECUTOR_H

@@ -1,0 +1,140 @@
+//===- Timeline.cpp - When each instruction ran ---------------------------===//
+
+#include "runtime/executor/Timeline.h"
+
+#include "runtime/plan/Shape.h"
+
+#include "llvm/Support/JSON.h"
+
+using namespace dit;
+using namespace dit::runtime;
+
+static int64_t bytesOf(proto::ElementType type) {
+  return plan::elementBytes(plan::elementType(type));
+}
+
+std::string
+dit::runtime::instructionName(const proto::Plan &plan,
+                              const proto::Instruction &instruction) {
+  switch (instruction.kind_case()) {
+  case proto::Instruction::kLaunch:
+    return plan.kernels(instruction.launch().kernel()).symbol();
+  case proto::Instruction::kGemm: {
+    const proto::Gemm &gemm = instruction.gemm();
+    std::string name = "gemm " + std::to_string(gemm.m()) + "x" +
+                       std::to_string(gemm.n()) + "x" +
+                       std::to_string(gemm.k());
+    return gemm.batch() > 1 ? name + " x" + std::to_string(gemm.batch()) : name;
+  }
+  case proto::Instruction::kAttention: {
+    const proto::Attention &attention = instruction.attention();
+    return "attention " + std::to_string(attention.batch()) + "x" +
+           std::to_string(attention.heads()) + "x" +
+           std::to_string(attention.query_tokens()) + "x" +
+           std::to_string(attention.head_dim());
+  }
+  case proto::Instruction::kCopy:
+    return "copy";
+  case proto::Instruction::kFill:
+    return "fill";
+  case proto::Instruction::KIND_NOT_SET:
+    break;
+  }
+  return "unknown";
+}
+
+uint64_t dit::runtime::instructionFlops(const proto::Plan &plan,
+                                        const proto::Instruction &instruction) {
+  switch (instruction.kind_case()) {
+  case proto::Instruction::kLaunch:
+    return plan.kernels(instruction.launch().kernel()).flops();
+  case proto::Instruction::kGemm: {
+    const proto::Gemm &gemm = instruction.gemm();
+    return 2ull * gemm.m() * gemm.n() * gemm.k() * gemm.batch();
+  }
+  case proto::Instruction::kAttention: {
+    const proto::Attention &attention = instruction.attention();
+    return 2ull * attention.batch() * attention.heads() *
+           attention.query_tokens() * attention.key_tokens() *
+           (attention.head_dim() + attention.value_dim());
+  }
+  default:
+    return 0;
+  }
+}
+
+uint64_t dit::runtime::instructionBytes(const proto::Plan &plan,
+                                        const proto::Instruction &instruction) {
+  switch (instruction.kind_case()) {
+  case proto::Instruction::kLaunch:
+    return plan.kernels(instruction.launch().kernel()).bytes_moved();
+  case proto::Instruction::kGemm: {
+    const proto::Gemm &gemm = instruction.gemm();
+    // A weight that all problems share is read once.
+    int64_t weights = gemm.stride_b() ? gemm.batch() : 1;
+    return gemm.batch() * gemm.m() * gemm.k() * bytesOf(gemm.a_type()) +
+           weights * gemm.n() * gemm.k() * bytesOf(gemm.b_type()) +
+           gemm.batch() * gemm.m() * gemm.n() * bytesOf(gemm.c_type());
+  }
+  case proto::Instruction::kAttention: {
+    const proto::Attention &a = instruction.attention();
+    int64_t queries = a.query_tokens() * (a.head_dim() + a.value_dim());
+    int64_t keys = a.key_tokens() * (a.head_dim() + a.value_dim());
+    return a.batch() * a.heads() * (queries + keys) * bytesOf(a.type());
+  }
+  case proto::Instruction::kCopy:
+    return 2 * instruction.copy().to().bytes();
+  case proto::Instruction::kFill:
+    return instruction.fill().to().bytes();
+  case proto::Instruction::KIND_NOT_SET:
+    break;
+  }
+  return 0;
+}
+
+static double microseconds(Timeline::Time from, Timeline::Time to) {
+  return std::chrono::duration<double, std::micro>(to - from).count();
+}
+
+void dit::runtime::writeTrace(const proto::Plan &plan, const Timeline &timeline,
+                              llvm::raw_ostream &os) {
+  llvm::json::OStream json(os);
+  Timeline::Time start =
+      timeline.all().empty() ? Timeline::Time() : timeline.all().front().begin;
+  auto nameTrack = [&](llvm::StringRef kind, llvm::StringRef name) {
+    json.object([&] {
+      json.attribute("ph", "M");
+      json.attribute("name", kind);
+      json.attribute("pid", 0);
+      json.attribute("tid", 0);
+      json.attributeObject("args", [&] { json.attribute("name", name); });
+    });
+  };
+  json.object([&] {
+    json.attributeArray("traceEvents", [&] {
+      nameTrack("process_name", "rank 0");
+      nameTrack("thread_name", "stream 0");
+      for (const Timeline::Event &event : timeline.all()) {
+        const proto::Function &function = plan.functions(event.function);
+        const proto::Instruction &instruction =
+            function.instructions(event.instruction);
+        json.object([&] {
+          json.attribute("ph", "X");
+          json.attribute(
+              "name", llvm::json::fixUTF8(instructionName(plan, instruction)));
+          json.attribute("cat", llvm::json::fixUTF8(function.step()));
+          json.attribute("pid", 0);
+          json.attribute("tid", 0);
+          json.attribute("ts", microseconds(start, event.begin));
+          json.attribute("dur", microseconds(event.begin, event.end));
+          json.attributeObject("args", [&] {
+            json.attribute("location",
+                           llvm::json::fixUTF8(instruction.location()));
+            json.attribute("flops", static_cast<int64_t>(
+                                        instructionFlops(plan, instruction)));
+          });
+        });
+      }
+    });
+  });
+}
