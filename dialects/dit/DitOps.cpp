@@ -342,6 +342,8 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *,
 }
 
 LogicalResult GatherOp::verify() {
+  if (tensorType(getTable()).getRank() == 0)
+    return emitOpError("the table is a scalar");
   if (tensorType(getTable()).getDimSize(0) == 0)
     return emitOpError("the table has no rows");
   return success();

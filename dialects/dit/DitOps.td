@@ -166,7 +166,7 @@ def Dit_MatmulOp : Dit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
 
     ```mlir
     %h = dit.matmul %x, %w bias %b activation = gelu_tanh {transpose_rhs}
-        : tensor<8x64x192xf32>, tensor<768x192xf32>, tensor<768xf32> -> tensor<8x64x768xf32>
+        : tensor<8x64x192xf32>, tensor<768x192xf32> bias tensor<768xf32> -> tensor<8x64x768xf32>
     ```
 
     Lifespan: frontends make it bare; simplify folds the bias and transposes in;
@@ -181,8 +181,8 @@ def Dit_MatmulOp : Dit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let results = (outs Dit_FloatTensor:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs (`bias` $bias^)? (`gate` $gate^)? (`residual` $residual^)?
-    (`activation` `=` $activation^)? attr-dict `:` type($lhs) `,` type($rhs) (`,` `bias` type($bias)^)?
-    (`,` `gate` type($gate)^)? (`,` `residual` type($residual)^)? `->` type($result)
+    (`activation` `=` $activation^)? attr-dict `:` type($lhs) `,` type($rhs) (`bias` type($bias)^)?
+    (`gate` type($gate)^)? (`residual` type($residual)^)? `->` type($result)
   }];
   let builders = [
     OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$lhs,
@@ -378,10 +378,13 @@ def Dit_KernelOp : Dit_Op<"kernel", [Pure, IsolatedFromAbove,
   let hasRegionVerifier = 1;
 }
 
-def Dit_YieldOp : Dit_Op<"yield", [Pure, Terminator, ReturnLike,
-    HasParent<"::dit::KernelOp">]> {
+def Dit_YieldOp : Dit_Op<"yield", [Pure, Terminator, ReturnLike]> {
   let summary = "the results of a kernel's body";
-  let description = [{ `dit.yield %a, %b : tensor<8x64xf32>, tensor<8xf32>` }];
+  let description = [{
+    `dit.yield %a, %b : tensor<8x64xf32>, tensor<8xf32>`
+
+    Ends a `dit.kernel`, and the `plan.kernel` that lowering makes of it.
+  }];
   let arguments = (ins Variadic<Dit_Tensor>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
   let builders = [OpBuilder<(ins), [{ (void)odsBuilder; (void)odsState; }]>];
