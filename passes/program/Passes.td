@@ -4,4 +4,96 @@
 
 include "mlir/Pass/PassBase.td"
 
+class Dit_ProgramPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::func::FuncDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def ProgramForward : Dit_ProgramPass<"dit-program-forward"> {
+  let summary = "make a program that runs the model once";
+  let description = [{
+    The model's arguments and results become input and output globals; the model
+    itself is inlined into `@run` and gone afterwards.
+
+    ```mlir
+    func.func @forward(%x: tensor<2x8xf32>) -> tensor<2x4xf32>
+        attributes {dit.inputs = ["x"], dit.outputs = ["y"]} { … }
+    ```
+    becomes
+    ```mlir
+    module attributes {dit.mode = "forward", dit.inputs = [{name = "x", global = "x"} ],
+                       dit.outputs = [{name = "y", global = "y"} ]} {
+      dit.global @x input : tensor<2x8xf32>
+      dit.global @y output : tensor<2x4xf32>
+      func.func @run() attributes {dit.step = "forward"} {
+        %x = dit.read @x : tensor<2x8xf32>
+        …
+        dit.write %y, @y : tensor<2x4xf32>
+        return
+      }
+    }
+    ```
+    After precision (globals have their last types), before fusion.
+  }];
+}
+
+def ProgramSample : Dit_ProgramPass<"dit-program-sample"> {
+  let summary = "make the program that samples pictures";
+  let description = [{
+    From `@forward`, a denoiser at twice the batch, and where it is there
+    `@forward_single` at the batch itself, makes the globals that `Sampling` of
+    runtime/plan/plan.proto names and three step functions:
+
+    - `@sample_init`: x_T (given noise, or random stream 0 at step −1), step 0;
+    - `@sample_step`: the model sees [x, x] with [labels, no label]; per channel c
+      `p = p_cond + (guidance[c] − 1)(p_cond − p_uncond)`, which is the
+      conditional value exactly where guidance is 1;
+    - `@sample_step_single`: the model sees x alone; no guidance.
+
+    Both steps end with the one update of all samplers, whose coefficients are
+    row `step` of the table, A B C D min_log max_log:
+
+        x' = A·x + B·p + (C + D·exp(½·logvar))·z
+        logvar = f·max_log + (1 − f)·min_log,  f = (v + 1)/2   (learned sigma)
+
+    p is what the model predicts. A sampler is linear in x and p whether p is
+    eps, v or a flow's velocity, so the conversion lies in A and B, which the
+    host fills for `prediction`; the IR is the same. z is the given noise where
+    `use_noise` is not 0, else random stream 1 at (seed, step, picture).
+
+    Everything is plain arith, math and dit ops: fusion makes the kernels.
+  }];
+  let options = [
+    Option<"picture", "picture", "int64_t", "-1",
+           "argument that is the noisy picture (-1: by its type)">,
+    Option<"timestep", "timestep", "int64_t", "-1",
+           "argument that is the timestep (-1: by its name)">,
+    Option<"label", "label", "int64_t", "-1",
+           "argument that is the class label (-1: by its name)">,
+    Option<"classes", "classes", "int64_t", "0",
+           "number of classes; 0: rows of the label table less one">,
+    Option<"guidedChannels", "cfg-channels", "int64_t", "0",
+           "channels guided by default; 0: 3 of 4 with learned sigma, else all">,
+    Option<"prediction", "prediction", "std::string", "\"eps\"",
+           "what the model predicts: eps, v or flow">,
+    Option<"schedule", "schedule", "std::string", "\"ddpm-linear\"",
+           "noise schedule: ddpm-linear or flow">,
+    Option<"learnedSigma", "learned-sigma", "std::string", "\"auto\"",
+           "auto (where the model gives twice the channels), yes or no">,
+    Option<"maxSteps", "max-steps", "int64_t", "1000", "rows of the tables">,
+    Option<"keepModelOutput", "keep-model-output", "bool", "false",
+           "write what the model said into an output global">,
+  ];
+}
+
+def VerifyProgram : Dit_ProgramPass<"dit-verify-program"> {
+  let summary = "check what must hold after the program phase";
+  let description = [{
+    The module has a mode; every function is a step function without arguments
+    and results; it writes state and outputs only; a sampling program's globals
+    exist with the roles and types that plan.proto gives them.
+  }];
+}
+
 #endif // DIT_PROGRAM_PASSES_TD
