@@ -1,0 +1,370 @@
+//===- PlanOps.cpp - Verifiers of the plan dialect ------------------------===//
+//
+// An instruction is legal when the furthest byte it addresses lies within the
+// memory it was given. The runtime checks the same of a plan it loads.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/plan/PlanDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::plan;
+
+#define GET_OP_CLASSES
+#include "dialects/plan/PlanOps.cpp.inc"
+
+void PlanDialect::registerOperations() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/plan/PlanOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Place dit::plan::getPlace(Value memory) {
+  int64_t offset = 0;
+  std::optional<int64_t> bytes;
+  while (auto slice = memory.getDefiningOp<SliceOp>()) {
+    offset += slice.getOffset();
+    if (!bytes)
+      bytes = slice.getBytes();
+    memory = slice.getSource();
+  }
+  Operation *root = memory.getDefiningOp();
+  if (auto buffer = dyn_cast<BufferOp>(root))
+    return {root, offset, bytes.value_or(buffer.getBytes())};
+  return {root, offset, bytes.value_or(cast<GlobalMemoryOp>(root).getBytes())};
+}
+
+static LogicalResult verifyBytes(Operation *op, int64_t bytes) {
+  if (bytes < 1)
+    return op->emitOpError("must have at least one byte, not ") << bytes;
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  if (getOffset() && (*getOffset() < 0 || *getOffset() % 64 != 0))
+    return emitOpError("offset ")
+           << *getOffset() << " must be a multiple of 64, not negative";
+  return verifyBytes(*this, getBytes());
+}
+
+LogicalResult GlobalMemoryOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto global =
+      symbols.lookupNearestSymbolFrom<dit::GlobalOp>(*this, getGlobalAttr());
+  if (!global)
+    return emitOpError("no dit.global is named ") << getGlobalAttr();
+  if (getStoredBytes(global) == static_cast<int64_t>(getBytes()))
+    return success();
+  InFlightDiagnostic diagnostic =
+      emitOpError("has ") << getBytes() << " bytes, but " << getGlobalAttr()
+                          << " is stored in " << getStoredBytes(global);
+  diagnostic.attachNote(global.getLoc()) << "declared here";
+  return diagnostic;
+}
+
+LogicalResult SliceOp::verify() {
+  if (failed(verifyBytes(*this, getBytes())))
+    return failure();
+  int64_t available = getPlace(getSource()).bytes;
+  int64_t offset = getOffset(), bytes = getBytes();
+  if (offset < 0 || bytes > available || offset > available - bytes)
+    return emitOpError("reaches past the ")
+           << available << " bytes of its source";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Code
+//===----------------------------------------------------------------------===//
+
+int64_t plan::KernelOp::getRows() {
+  int64_t rows = 1;
+  for (int64_t size : getSpace().drop_back())
+    rows *= size;
+  return rows;
+}
+
+int64_t plan::KernelOp::getBlocks() {
+  return llvm::divideCeil(getRows(), getRowsPerBlock());
+}
+
+TypeRange plan::KernelOp::getInputTypes() {
+  return getBody().front().getArgumentTypes();
+}
+
+TypeRange plan::KernelOp::getResultTypes() {
+  return getBody().front().getTerminator()->getOperandTypes();
+}
+
+LogicalResult plan::KernelOp::verifyRegions() {
+  if (getSpace().empty())
+    return emitOpError("space has no lane");
+  if (static_cast<int64_t>(getRowsPerBlock()) < 1)
+    return emitOpError("needs at least one row a block");
+  Block &block = getBody().front();
+  if (block.empty() || !isa<YieldOp>(block.back()))
+    return emitOpError("must end with dit.yield");
+  for (Type type : block.getArgumentTypes())
+    if (!isa<RankedTensorType>(type))
+      return emitOpError("has an argument of type ") << type;
+  int64_t rows = getRows(), points = rows * getSpace().back();
+  for (auto [index, type] : llvm::enumerate(getResultTypes())) {
+    int64_t elements = cast<RankedTensorType>(type).getNumElements();
+    if (elements != points && elements != rows)
+      return emitOpError("result ")
+             << index << " has " << elements
+             << " elements, which is neither the space's " << points
+             << " nor its rows' " << rows;
+  }
+  return success();
+}
+
+void plan::FunctionOp::build(OpBuilder &builder, OperationState &state,
+                             StringRef name, StringRef step) {
+  state.addAttribute(getSymNameAttrName(state.name),
+                     builder.getStringAttr(name));
+  state.addAttribute(getStepAttrName(state.name), builder.getStringAttr(step));
+  state.addRegion()->emplaceBlock();
+}
+
+LogicalResult plan::FunctionOp::verifyRegions() {
+  if (getBody().getNumArguments() != 0)
+    return emitOpError("has arguments; a step works on globals");
+  for (Operation &op : getBody().front())
+    if (!isa<BufferOp, GlobalMemoryOp, SliceOp, InstructionInterface>(op))
+      return op.emitOpError("is no instruction of a plan");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> LaunchOp::getReads() { return getInputs(); }
+SmallVector<Value> LaunchOp::getWrites() { return getResults(); }
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel =
+      symbols.lookupNearestSymbolFrom<plan::KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError("no plan.kernel is named ") << getKernelAttr();
+  auto verifyOperands = [&](StringRef kind, OperandRange operands,
+                            TypeRange types) -> LogicalResult {
+    if (operands.size() != types.size())
+      return emitOpError("gives ") << operands.size() << " " << kind
+                                   << "s to a kernel with " << types.size();
+    for (auto [index, operand, type] : llvm::enumerate(operands, types))
+      if (getPlace(operand).bytes != getTensorBytes(type))
+        return emitOpError()
+               << kind << " " << index << " has " << getPlace(operand).bytes
+               << " bytes, but " << type << " has " << getTensorBytes(type);
+    return success();
+  };
+  if (failed(verifyOperands("input", getInputs(), kernel.getInputTypes())) ||
+      failed(verifyOperands("result", getResults(), kernel.getResultTypes())))
+    return failure();
+  if (static_cast<int64_t>(getBlocks()) != kernel.getBlocks())
+    return emitOpError("does ")
+           << getBlocks() << " blocks of " << kernel.getBlocks();
+  return success();
+}
+
+namespace {
+/// A dimension that is walked: how many steps of how many elements.
+struct Walk {
+  int64_t count;
+  int64_t stride;
+};
+} // namespace
+
+/// Checks that the furthest element lies within `memory`.
+static LogicalResult verifyReach(Operation *op, StringRef name, Value memory,
+                                 Type element, ArrayRef<Walk> walks) {
+  int64_t last = 0;
+  for (const Walk &walk : walks) {
+    if (walk.count < 1 || walk.stride < 0)
+      return op->emitOpError() << name << " is walked " << walk.count
+                               << " times by " << walk.stride << " elements";
+    last += (walk.count - 1) * walk.stride;
+  }
+  int64_t needed = (last + 1) * getElementBytes(element);
+  if (needed > getPlace(memory).bytes)
+    return op->emitOpError() << name << " needs " << needed << " of "
+                             << getPlace(memory).bytes << " bytes";
+  return success();
+}
+
+static LogicalResult verifyCount(Operation *op, StringRef name,
+                                 ArrayRef<int64_t> numbers, size_t count) {
+  if (numbers.size() != count)
+    return op->emitOpError() << name << " must be " << count << " numbers";
+  return success();
+}
+
+SmallVector<Value> GemmOp::getReads() {
+  SmallVector<Value> reads{getA(), getB()};
+  for (Value operand : {getBias(), getGate(), getResidual()})
+    if (operand)
+      reads.push_back(operand);
+  return reads;
+}
+
+SmallVector<Value> GemmOp::getWrites() {
+  SmallVector<Value> writes{getC()};
+  if (getWorkspace())
+    writes.push_back(getWorkspace());
+  return writes;
+}
+
+static LogicalResult verifyEpilogue(GemmOp op) {
+  if (!op.getBias() != !op.getBiasType() || !op.getGate() != !op.getGateType())
+    return op.emitOpError("bias and gate need their types, and only they");
+  int64_t m = op.getM(), n = op.getN();
+  if (op.getBias() && failed(verifyReach(op, "bias", op.getBias(),
+                                         *op.getBiasType(), {{n, 1}})))
+    return failure();
+  if (op.getGate()) {
+    int64_t rows = op.getRowsPerGate();
+    if (rows < 1)
+      return op.emitOpError("a gate needs rows_per_gate");
+    Walk gates{(m - 1) / rows + 1, static_cast<int64_t>(op.getGateStride())};
+    if (failed(verifyReach(op, "gate", op.getGate(), *op.getGateType(),
+                           {gates, {n, 1}})))
+      return failure();
+  }
+  if (!op.getResidual())
+    return success();
+  return verifyReach(op, "residual", op.getResidual(), op.getElementType(2),
+                     {{op.getBatch(), op.getStrides()[2]},
+                      {m, static_cast<int64_t>(op.getResidualStride())},
+                      {n, 1}});
+}
+
+LogicalResult GemmOp::verify() {
+  if (failed(verifyCount(*this, "sizes", getSizes(), 4)) ||
+      failed(verifyCount(*this, "leading", getLeading(), 3)) ||
+      failed(verifyCount(*this, "strides", getStrides(), 3)))
+    return failure();
+  if (getTypes().size() != 3)
+    return emitOpError("types must be those of a, b and c");
+  int64_t m = getM(), n = getN(), k = getK(), batch = getBatch();
+  ArrayRef<int64_t> leading = getLeading(), strides = getStrides();
+  if (failed(verifyReach(*this, "a", getA(), getElementType(0),
+                         {{batch, strides[0]},
+                          {getTransposeA() ? k : m, leading[0]},
+                          {getTransposeA() ? m : k, 1}})))
+    return failure();
+  Walk batchB{batch, strides[1]};
+  if (std::optional<PackedAttr> packed = getPacked()) {
+    int64_t panel = llvm::alignTo(k, packed->getVnni()) * packed->getColumns();
+    int64_t panels = llvm::divideCeil(n, packed->getColumns());
+    if (failed(verifyReach(*this, "b", getB(), getElementType(1),
+                           {batchB, {panels * panel, 1}})))
+      return failure();
+  } else if (failed(verifyReach(*this, "b", getB(), getElementType(1),
+                                {batchB,
+                                 {getTransposeB() ? n : k, leading[1]},
+                                 {getTransposeB() ? k : n, 1}}))) {
+    return failure();
+  }
+  if (failed(verifyReach(*this, "c", getC(), getElementType(2),
+                         {{batch, strides[2]}, {m, leading[2]}, {n, 1}})))
+    return failure();
+  return verifyEpilogue(*this);
+}
+
+SmallVector<Value> plan::AttentionOp::getReads() {
+  SmallVector<Value> reads{getQ(), getK(), getV()};
+  if (getMask())
+    reads.push_back(getMask());
+  return reads;
+}
+
+SmallVector<Value> plan::AttentionOp::getWrites() {
+  SmallVector<Value> writes{getOutput()};
+  for (Value operand : {getLogSumExp(), getWorkspace()})
+    if (operand)
+      writes.push_back(operand);
+  return writes;
+}
+
+LogicalResult plan::AttentionOp::verify() {
+  if (failed(verifyCount(*this, "sizes", getSizes(), 6)))
+    return failure();
+  for (auto [name, strides] :
+       {std::pair<StringRef, ArrayRef<int64_t>>{"q_strides", getQStrides()},
+        {"k_strides", getKStrides()},
+        {"v_strides", getVStrides()},
+        {"output_strides", getOutputStrides()}})
+    if (failed(verifyCount(*this, name, strides, 3)))
+      return failure();
+  ArrayRef<int64_t> sizes = getSizes();
+  int64_t batch = sizes[0], heads = sizes[1], queries = sizes[2],
+          keys = sizes[3], group = getKeyHeadGroup();
+  if (group < 1 || heads % group != 0)
+    return emitOpError("key_head_group ")
+           << group << " does not divide " << heads << " heads";
+  auto verifyOperand = [&](StringRef name, Value memory, int64_t tokens,
+                           int64_t count, int64_t dim,
+                           ArrayRef<int64_t> strides) {
+    return verifyReach(*this, name, memory, getType(),
+                       {{batch, strides[0]},
+                        {tokens, strides[1]},
+                        {count, strides[2]},
+                        {dim, 1}});
+  };
+  if (failed(verifyOperand("q", getQ(), queries, heads, sizes[4],
+                           getQStrides())) ||
+      failed(verifyOperand("k", getK(), keys, heads / group, sizes[4],
+                           getKStrides())) ||
+      failed(verifyOperand("v", getV(), keys, heads / group, sizes[5],
+                           getVStrides())) ||
+      failed(verifyOperand("output", getOutput(), queries, heads, sizes[5],
+                           getOutputStrides())))
+    return failure();
+  Type f32 = Float32Type::get(getContext());
+  if (!getMask() != !getMaskStrides())
+    return emitOpError("a mask needs its strides");
+  if (getMask()) {
+    ArrayRef<int64_t> strides = *getMaskStrides();
+    if (failed(verifyCount(*this, "mask_strides", strides, 4)) ||
+        failed(verifyReach(*this, "mask", getMask(), f32,
+                           {{batch, strides[0]},
+                            {heads, strides[1]},
+                            {queries, strides[2]},
+                            {keys, strides[3]}})))
+      return failure();
+  }
+  if (!getLogSumExp())
+    return success();
+  return verifyReach(*this, "log_sum_exp", getLogSumExp(), f32,
+                     {{batch * heads * queries, 1}});
+}
+
+SmallVector<Value> CopyOp::getReads() { return {getFrom()}; }
+SmallVector<Value> CopyOp::getWrites() { return {getTo()}; }
+
+LogicalResult CopyOp::verify() {
+  if (getPlace(getFrom()).bytes < getPlace(getTo()).bytes)
+    return emitOpError("copies ")
+           << getPlace(getTo()).bytes << " bytes, but its source has "
+           << getPlace(getFrom()).bytes;
+  return success();
+}
+
+SmallVector<Value> FillOp::getReads() { return {}; }
+SmallVector<Value> FillOp::getWrites() { return {getTo()}; }
+
+LogicalResult FillOp::verify() {
+  if (getByte() > 255)
+    return emitOpError("fills with ") << getByte() << ", which is no byte";
+  return success();
+}
