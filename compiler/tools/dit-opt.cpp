@@ -1,5 +1,6 @@
 //===- dit-opt.cpp - Run dit passes on textual IR -------------------------===//
 #include "dialects/dit/DitDialect.h"
+#include "dialects/plan/PlanDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -23,9 +24,9 @@ int main(int argc, char **argv) {
   dit::registerMemoryPasses();
 
   mlir::DialectRegistry registry;
-  registry.insert<dit::DitDialect, mlir::arith::ArithDialect,
-                  mlir::func::FuncDialect, mlir::math::MathDialect,
-                  mlir::tensor::TensorDialect>();
+  registry.insert<dit::DitDialect, dit::plan::PlanDialect,
+                  mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                  mlir::math::MathDialect, mlir::tensor::TensorDialect>();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "dit pass driver\n", registry));

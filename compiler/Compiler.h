@@ -1,0 +1,56 @@
+//===- Compiler.h - From an imported model to a plan ------------*- C++ -*-===//
+//
+// The one entry point: takes a module that a frontend filled, runs the phases
+// of Pipeline.cpp, and writes plan.bin.
+//
+//===----------------------------------------------------------------------===//
+#ifndef COMPILER_COMPILER_H
+#define COMPILER_COMPILER_H
+
+#include "compiler/Pipeline.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace dit {
+
+/// Everything that compiling depends on; the tools fill it from flags.
+struct CompileOptions {
+  PipelineOptions pipeline;
+  /// native, x86-64-v3, x86-64-v4 or a processor that LLVM knows.
+  std::string cpu = "native";
+  /// Goes into the plan: the command line without paths, and the XXH3-128 of
+  /// the model file (hex), or the builder's configuration.
+  std::vector<std::string> flags;
+  std::string inputHash;
+  /// Leave the weights in their files.
+  bool externalWeights = false;
+  /// Refuse a plan whose peak is larger, in bytes; 0: no limit.
+  uint64_t memoryLimit = 0;
+};
+
+/// A context that knows every dialect that the phases use.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Runs the phases up to options.pipeline.lastPhase on `module`.
+llvm::Error runPhases(mlir::ModuleOp module, const CompileOptions &options);
+
+/// Generates code for a module that is through all phases and writes the plan
+/// to `path` (temporary file, then rename).
+llvm::Error writePlan(mlir::ModuleOp module, const CompileOptions &options,
+                      llvm::StringRef path);
+
+/// The generated kernels as text: "llvm" for LLVM IR, "asm" for assembly.
+llvm::Expected<std::string> printKernels(mlir::ModuleOp module,
+                                         const CompileOptions &options,
+                                         llvm::StringRef form);
+
+/// What `ditc --dry-run` prints: the memory table, FLOPs and launches of each
+/// function.
+std::string describeCost(mlir::ModuleOp module);
+
+} // namespace dit
+
+#endif // COMPILER_COMPILER_H

@@ -1,0 +1,291 @@
+//===- Flags.cpp - ditc's command line ------------------------------------===//
+#include "compiler/tools/ditc/Flags.h"
+
+#include "runtime/plan/Failure.h"
+
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Option/ArgList.h"
+#include "llvm/Option/OptTable.h"
+#include "llvm/Option/Option.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace llvm::opt;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+namespace {
+
+enum Id {
+  OPT_INVALID = 0,
+#define OPTION(...) LLVM_MAKE_OPT_ID(__VA_ARGS__),
+#include "compiler/tools/ditc/Options.inc"
+#undef OPTION
+};
+
+#define OPTTABLE_STR_TABLE_CODE
+#include "compiler/tools/ditc/Options.inc"
+#undef OPTTABLE_STR_TABLE_CODE
+
+#define OPTTABLE_PREFIXES_TABLE_CODE
+#include "compiler/tools/ditc/Options.inc"
+#undef OPTTABLE_PREFIXES_TABLE_CODE
+
+constexpr OptTable::Info infoTable[] = {
+#define OPTION(...) LLVM_CONSTRUCT_OPT_INFO(__VA_ARGS__),
+#include "compiler/tools/ditc/Options.inc"
+#undef OPTION
+};
+
+struct DitcTable : GenericOptTable {
+  DitcTable()
+      : GenericOptTable(OptionStrTable, OptionPrefixesTable, infoTable) {}
+};
+
+constexpr const char *examples = R"(
+examples:
+  ditc model.onnx -o plan.bin                  a denoiser's plan that samples
+  ditc model.onnx --batch 16 --precision bf16 -o plan.bin
+  ditc dit:DiT-S/2 --image-size 256 -o plan.bin
+  ditc model.onnx --dry-run                    memory, FLOPs and launches
+  ditc model.onnx --compile-to fusion          the IR after a phase
+)";
+
+} // namespace
+
+/// The whole of `text` as a number in [low, high].
+static Expected<int64_t> parseNumber(StringRef flag, StringRef text,
+                                     int64_t low, int64_t high) {
+  int64_t value;
+  if (text.getAsInteger(10, value) || value < low || value > high)
+    return failure(Exit::Usage, "--" + flag + " " + text +
+                                    ": expected a whole number from " +
+                                    Twine(low) + " to " + Twine(high));
+  return value;
+}
+
+/// "80GB", "512MiB", "1000000": bytes.
+static Expected<uint64_t> parseSize(StringRef text) {
+  StringRef digits =
+      text.take_while([](char c) { return isDigit(c) || c == '.'; });
+  double value;
+  double unit = StringSwitch<double>(text.drop_front(digits.size()))
+                    .Cases({"", "B"}, 1)
+                    .Case("KB", 1e3)
+                    .Case("MB", 1e6)
+                    .Case("GB", 1e9)
+                    .Case("KiB", 1024.0)
+                    .Case("MiB", 1024.0 * 1024)
+                    .Case("GiB", 1024.0 * 1024 * 1024)
+                    .Default(0);
+  if (digits.getAsDouble(value) || unit == 0 || value <= 0 ||
+      value * unit > 1e18)
+    return failure(Exit::Usage, "--memory " + text +
+                                    ": expected a size such as 80GB or 512MiB");
+  return static_cast<uint64_t>(value * unit);
+}
+
+/// `value` if it is one of `choices`, separated by spaces.
+static Expected<std::string> choose(StringRef flag, StringRef value,
+                                    StringRef choices) {
+  SmallVector<StringRef> all;
+  choices.split(all, ' ');
+  if (is_contained(all, value))
+    return value.str();
+  StringRef nearest = all.front();
+  for (StringRef choice : all)
+    if (choice.edit_distance(value) < nearest.edit_distance(value))
+      nearest = choice;
+  return failure(Exit::Usage, "--" + flag + " " + value + ": did you mean " +
+                                  nearest + "? It may be " + join(all, ", "));
+}
+
+/// Refuses what the command line names but this version cannot do.
+static Error checkImplemented(const InputArgList &arguments) {
+  std::vector<std::string> missing;
+  for (const Arg *argument : arguments) {
+    Option group = argument->getOption().getGroup();
+    if (group.isValid() && group.getID() == OPT_grp_later)
+      missing.push_back(argument->getSpelling().rtrim('=').str());
+  }
+  if (arguments.getLastArgValue(OPT_mode) == "train")
+    missing.push_back("--mode train");
+  StringRef target = arguments.getLastArgValue(OPT_target, "cpu");
+  if (target != "cpu")
+    missing.push_back(("--target " + target).str());
+  if (arguments.getLastArgValue(OPT_precision) == "fp8")
+    missing.push_back("--precision fp8");
+  if (missing.empty())
+    return Error::success();
+  return failure(
+      Exit::Unsupported,
+      "not supported yet: " + join(missing, ", ") +
+          ". This version makes sample and forward plans for the CPU");
+}
+
+/// Reads the flags that name a choice or a number into `flags`.
+static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
+  auto text = [&](Id id, StringRef otherwise = "") {
+    return arguments.getLastArgValue(id, otherwise);
+  };
+  auto take = [](auto &place, auto expected) -> Error {
+    if (!expected)
+      return expected.takeError();
+    place = *expected;
+    return Error::success();
+  };
+  dit::PipelineOptions &pipeline = flags.compile.pipeline;
+  if (arguments.hasArg(OPT_batch))
+    if (Error error =
+            take(flags.batch, parseNumber("batch", text(OPT_batch), 1, 65536)))
+      return error;
+  if (Error error = take(
+          flags.imageSize,
+          parseNumber("image-size", text(OPT_image_size, "256"), 8, 65536)))
+    return error;
+  if (Error error = take(
+          pipeline.precision,
+          choose("precision", text(OPT_precision, "fp32"), "fp32 bf16 fp16")))
+    return error;
+  if (Error error = take(pipeline.schedule,
+                         choose("schedule", text(OPT_schedule, "ddpm-linear"),
+                                "ddpm-linear flow")))
+    return error;
+  if (Error error =
+          take(pipeline.prediction,
+               choose("prediction", text(OPT_prediction, "eps"), "eps v flow")))
+    return error;
+  if (Error error =
+          take(pipeline.learnedSigma,
+               choose("learned-sigma", text(OPT_learned_sigma, "auto"),
+                      "auto yes no")))
+    return error;
+  if (arguments.hasArg(OPT_emit))
+    if (Error error = take(flags.emit,
+                           choose("emit", text(OPT_emit), "dit plan llvm asm")))
+      return error;
+  if (arguments.hasArg(OPT_memory))
+    if (Error error =
+            take(flags.compile.memoryLimit, parseSize(text(OPT_memory))))
+      return error;
+  if (arguments.hasArg(OPT_compile_to)) {
+    auto phase = dit::parsePhase(text(OPT_compile_to));
+    if (!phase)
+      return choose("compile-to", text(OPT_compile_to),
+                    "import simplify precision program fusion lowering memory")
+          .takeError();
+    pipeline.lastPhase = *phase;
+    flags.emit = "dit";
+  }
+  for (StringRef pair : arguments.getAllArgValues(OPT_dim)) {
+    auto [name, value] = pair.rsplit('=');
+    Expected<int64_t> size = parseNumber("dim", value, 1, int64_t(1) << 40);
+    if (name.empty() || !size) {
+      consumeError(size.takeError());
+      return failure(Exit::Usage, "--dim " + pair + ": expected NAME=SIZE");
+    }
+    flags.dims[name] = *size;
+  }
+  if (arguments.hasArg(OPT_init)) {
+    StringRef seed = text(OPT_init);
+    uint64_t value;
+    if (!seed.consume_front("dit:") || seed.getAsInteger(10, value))
+      return failure(Exit::Usage,
+                     "--init " + text(OPT_init) + ": expected dit:SEED");
+    flags.initSeed = value;
+  }
+  return Error::success();
+}
+
+/// The command line as the plan keeps it: no paths, so that the same model and
+/// flags give the same bytes anywhere.
+static std::vector<std::string> spell(const InputArgList &arguments) {
+  std::vector<std::string> spelled;
+  for (const Arg *argument : arguments) {
+    unsigned id = argument->getOption().getID();
+    if (id == OPT_INPUT || id == OPT_output || id == OPT_quiet ||
+        id == OPT_verbose)
+      continue;
+    spelled.push_back(argument->getSpelling().rtrim('=').str());
+    for (const char *value : argument->getValues())
+      spelled.push_back(id == OPT_weights ? sys::path::filename(value).str()
+                                          : value);
+  }
+  return spelled;
+}
+
+Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
+                                     bool &helpShown) {
+  DitcTable table;
+  unsigned missingIndex = 0, missingCount = 0;
+  InputArgList parsed = table.ParseArgs(arguments, missingIndex, missingCount);
+  helpShown = parsed.hasArg(OPT_help) || parsed.hasArg(OPT_version);
+  Flags flags;
+  if (parsed.hasArg(OPT_help)) {
+    table.printHelp(outs(), "ditc MODEL [flags]",
+                    "compiles a Diffusion Transformer into one plan file");
+    outs() << examples;
+    return flags;
+  }
+  if (parsed.hasArg(OPT_version)) {
+    outs() << "ditc " DIT_VERSION "\n";
+    return flags;
+  }
+  if (missingCount)
+    return failure(Exit::Usage, Twine(parsed.getArgString(missingIndex)) +
+                                    " needs a value; see ditc --help");
+  for (const Arg *unknown : parsed.filtered(OPT_UNKNOWN)) {
+    std::string spelling = unknown->getAsString(parsed), nearest;
+    bool near = table.findNearest(spelling, nearest) <= 3;
+    return failure(Exit::Usage,
+                   "no flag " + spelling +
+                       (near ? "; did you mean " + nearest + "?" : "") +
+                       " See ditc --help");
+  }
+  if (Error error = checkImplemented(parsed))
+    return std::move(error);
+  if (Error error = readValues(parsed, flags))
+    return std::move(error);
+
+  std::vector<std::string> models = parsed.getAllArgValues(OPT_INPUT);
+  if (models.size() != 1)
+    return failure(
+        Exit::Usage,
+        models.empty()
+            ? "no model given: ditc MODEL.onnx -o plan.bin, or ditc dit:DiT-S/2"
+            : "one model at a time, but " + join(models, " and ") +
+                  " are given");
+  flags.model = models.front();
+  flags.output = parsed.getLastArgValue(OPT_output).str();
+  flags.weights = parsed.getLastArgValue(OPT_weights).str();
+  if (parsed.hasArg(OPT_input_map)) {
+    SmallVector<StringRef> names;
+    parsed.getLastArgValue(OPT_input_map).split(names, ',');
+    flags.modelInputs.assign(names.begin(), names.end());
+  }
+  flags.dryRun = parsed.hasArg(OPT_dry_run);
+  flags.quiet = parsed.hasArg(OPT_quiet);
+  flags.verbose = parsed.hasArg(OPT_verbose);
+  flags.optReportJson = parsed.hasArg(OPT_opt_report_json);
+  CompileOptions &compile = flags.compile;
+  compile.cpu = parsed.getLastArgValue(OPT_cpu, "native").str();
+  compile.externalWeights = parsed.hasArg(OPT_external_weights);
+  compile.pipeline.report =
+      parsed.hasArg(OPT_opt_report) || flags.optReportJson;
+  compile.pipeline.timing = parsed.hasArg(OPT_timing);
+  compile.pipeline.printAfter = parsed.getAllArgValues(OPT_print_ir_after);
+  flags.modeGiven = parsed.hasArg(OPT_mode);
+  if (flags.modeGiven) {
+    Expected<std::string> mode =
+        choose("mode", parsed.getLastArgValue(OPT_mode), "sample forward");
+    if (!mode)
+      return mode.takeError();
+    compile.pipeline.mode = *mode == "sample" ? Mode::Sample : Mode::Forward;
+  }
+  if (flags.output.empty() && flags.emit.empty() && !flags.dryRun)
+    return failure(Exit::Usage,
+                   "nowhere to write: give -o PLAN, --dry-run or --emit");
+  compile.flags = spell(parsed);
+  return flags;
+}

@@ -1,0 +1,64 @@
+//===- Options.td - ditc's command line -------------------*- tablegen -*-===//
+include "llvm/Option/OptParser.td"
+
+class Flag1<string name, string help> : Flag<["--"], name>, HelpText<help>;
+/// `--name VALUE` and `--name=VALUE`.
+multiclass Value<string name, string meta, string help> {
+  def NAME : Separate<["--"], name>, HelpText<help>, MetaVarName<meta>;
+  def NAME#_eq : Joined<["--"], name#"=">, Alias<!cast<Separate>(NAME)>;
+}
+
+def grp_what : OptionGroup<"what">, HelpText<"What to compile">;
+def grp_weights : OptionGroup<"weights">, HelpText<"Weights">;
+def grp_model : OptionGroup<"model">, HelpText<"What the model is (guessed, and printed)">;
+def grp_look : OptionGroup<"look">, HelpText<"Looking inside">;
+def grp_later : OptionGroup<"later">;
+
+let Group = grp_what in {
+  def output : Separate<["-"], "o">, HelpText<"where the plan goes">, MetaVarName<"PLAN">;
+  defm mode : Value<"mode", "MODE", "sample (a denoiser's default), forward; train is not there yet">;
+  defm batch : Value<"batch", "N", "pictures in one execution; under guidance the model sees 2 N (default 8)">;
+  defm dim : Value<"dim", "NAME=N", "a value for a symbolic dimension">;
+  defm target : Value<"target", "TARGET", "cpu (default)">;
+  defm cpu : Value<"cpu", "CPU", "native (default), x86-64-v3, x86-64-v4 or an LLVM processor name">;
+  defm precision : Value<"precision", "TYPE", "fp32 (default on cpu), bf16, fp16">;
+  defm memory : Value<"memory", "SIZE", "refuse a plan whose peak is larger: 80GB, 512MiB">;
+  defm image_size : Value<"image-size", "N", "built-in models: pictures of N x N (latents N/8; default 256)">;
+}
+let Group = grp_weights in {
+  defm weights : Value<"weights", "FILE", "safetensors file or folder that replaces the weights by name">;
+  defm init : Value<"init", "dit:SEED", "draw all parameters anew, as DiT does">;
+  def external_weights : Flag1<"external-weights", "leave the weights out of the plan">;
+}
+let Group = grp_model in {
+  defm schedule : Value<"schedule", "NAME", "ddpm-linear (default), flow">;
+  defm prediction : Value<"prediction", "WHAT", "eps, v, flow">;
+  defm learned_sigma : Value<"learned-sigma", "auto|yes|no", "whether the model predicts its variance">;
+  defm input_map : Value<"inputs", "PICTURE,TIMESTEP,LABELS", "the denoiser's inputs by name">;
+}
+let Group = grp_look in {
+  defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, fusion, lowering or memory and print the IR">;
+  defm emit : Value<"emit", "FORM", "print dit, plan, llvm or asm instead of writing a plan">;
+  defm print_ir_after : Value<"print-ir-after", "PASS", "print the IR after a pass (stderr)">;
+  def timing : Flag1<"timing", "print where the time went">;
+  def opt_report : Flag1<"opt-report", "print what was recognised, fused and refused, and why">;
+  def opt_report_json : Flag<["--"], "opt-report=json">;
+  def dry_run : Flag1<"dry-run", "print memory, FLOPs and launches; write nothing">;
+  def quiet : Flag<["-"], "q">, HelpText<"errors only">;
+  def verbose : Flag<["-"], "v">, HelpText<"warnings and more">;
+  def help : Flag1<"help", "this text">;
+  def version : Flag1<"version", "the version">;
+}
+
+// Training and parallelism: spelled so that the answer can say what is missing.
+let Group = grp_later, Flags = [HelpHidden] in {
+  def train : Flag<["--"], "train">;
+  def zero1 : Flag<["--"], "zero1">;
+  def zero2 : Flag<["--"], "zero2">;
+  def zero3 : Flag<["--"], "zero3">;
+  foreach name = ["zero", "zero-group", "dp", "sp", "sp-scheme", "hoist-steps", "optimizer", "betas", "eps", "weight-decay", "ema", "clip", "residual", "recompute", "trainable", "freeze"] in {
+    def later_#!subst("-", "_", name) : Separate<["--"], name>;
+    def later_eq_#!subst("-", "_", name) : Joined<["--"], name#"=">;
+  }
+  def later_deterministic : Joined<["--"], "deterministic=">;
+}

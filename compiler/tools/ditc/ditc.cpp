@@ -1,0 +1,93 @@
+//===- ditc.cpp - The compiler's command line tool ------------------------===//
+//
+// Flags → frontend → phases → plan file, or the IR after a phase. Every error
+// becomes one message and the documented exit code.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/tools/ditc/Flags.h"
+#include "compiler/tools/ditc/LoadModel.h"
+
+#include "frontends/onnx/ImportError.h"
+#include "runtime/plan/Failure.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+
+using namespace llvm;
+using namespace dit;
+using dit::plan::Exit;
+
+/// Prints `module` without the weights' bytes.
+static void printModule(mlir::ModuleOp module) {
+  mlir::OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(16).elideLargeResourceString(16);
+  module.print(outs(), flags);
+}
+
+static Error compile(Flags &flags) {
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false);
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+
+  if (Error error = loadModel(flags, *module))
+    return error;
+  if (flags.emit == "dit" && flags.compile.pipeline.lastPhase == Phase::Memory)
+    flags.compile.pipeline.lastPhase = Phase::Fusion;
+  if (Error error = runPhases(*module, flags.compile))
+    return error;
+  if (flags.emit == "dit" || flags.emit == "plan") {
+    printModule(*module);
+    return Error::success();
+  }
+  if (!flags.emit.empty()) {
+    Expected<std::string> text =
+        printKernels(*module, flags.compile, flags.emit);
+    if (!text)
+      return text.takeError();
+    outs() << *text;
+    return Error::success();
+  }
+  if (flags.dryRun) {
+    outs() << describeCost(*module);
+    return Error::success();
+  }
+  if (Error error = writePlan(*module, flags.compile, flags.output))
+    return error;
+  if (!flags.quiet)
+    errs() << "wrote " << flags.output << "\n";
+  return Error::success();
+}
+
+/// The message and exit code of an error of any of our classes.
+static std::pair<int, std::string> describeError(Error error) {
+  std::pair<int, std::string> result = {0, ""};
+  error = handleErrors(std::move(error),
+                       [&](const onnx::ImportError &failure) {
+                         result = {failure.exitCode(), failure.getMessage().str()};
+                       });
+  if (!error)
+    return result;
+  auto [code, text] = plan::describe(std::move(error));
+  return {static_cast<int>(code), text};
+}
+
+int main(int argc, char **argv) {
+  bool helpShown = false;
+  Expected<Flags> flags =
+      parseFlags(ArrayRef<const char *>(argv + 1, argc - 1), helpShown);
+  if (helpShown)
+    return 0;
+  Error error = flags ? compile(*flags) : flags.takeError();
+  if (!error)
+    return 0;
+  auto [code, text] = describeError(std::move(error));
+  errs() << "ditc: error: " << text << "\n";
+  return code;
+}
