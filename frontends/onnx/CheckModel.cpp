@@ -188,7 +188,7 @@ llvm::Error GraphChecker::sort() {
 llvm::Error GraphChecker::checkBranches() {
   for (Node &node : graph.nodes) {
     llvm::DenseSet<llvm::StringRef> names;
-    for (Attribute &attribute : node.attributes) {
+    for (NodeAttribute &attribute : node.attributes) {
       if (!names.insert(attribute.name).second)
         return malformed("the " + node.label() + " has the attribute " +
                          quoted(attribute.name) + " twice");

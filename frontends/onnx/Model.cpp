@@ -75,7 +75,7 @@ bool isFloat(ElementType type) {
          type == ElementType::Float16 || type == ElementType::BFloat16;
 }
 
-std::optional<llvm::StringRef> find(llvm::ArrayRef<Property> properties,
+std::optional<llvm::StringRef> findProperty(llvm::ArrayRef<Property> properties,
                                     llvm::StringRef key) {
   for (const Property &property : properties)
     if (property.key == key)
@@ -90,8 +90,8 @@ int64_t Tensor::size() const {
   return count;
 }
 
-const Attribute *Node::find(llvm::StringRef attribute) const {
-  for (const Attribute &candidate : attributes)
+const NodeAttribute *Node::find(llvm::StringRef attribute) const {
+  for (const NodeAttribute &candidate : attributes)
     if (candidate.name == attribute)
       return &candidate;
   return nullptr;

@@ -57,7 +57,7 @@ struct Property {
 };
 
 /// The value of `key`, or nothing.
-std::optional<llvm::StringRef> find(llvm::ArrayRef<Property> properties,
+std::optional<llvm::StringRef> findProperty(llvm::ArrayRef<Property> properties,
                                     llvm::StringRef key);
 
 /// A constant tensor: an initializer or an attribute.
@@ -96,7 +96,7 @@ enum class AttributeType : int32_t {
 };
 
 /// One attribute of a node; the member that `type` names is set.
-struct Attribute {
+struct NodeAttribute {
   llvm::StringRef name;
   AttributeType type = AttributeType::Undefined;
   float number = 0;
@@ -114,13 +114,13 @@ struct Node {
   llvm::StringRef name, opType, domain;
   /// Value names; '' is an optional input or output that is left out.
   std::vector<llvm::StringRef> inputs, outputs;
-  std::vector<Attribute> attributes;
+  std::vector<NodeAttribute> attributes;
   std::vector<Property> metadata;
   /// Where the node stands in the file.
   uint64_t offset = 0;
 
   /// The attribute called `attribute`, or null.
-  const Attribute *find(llvm::StringRef attribute) const;
+  const NodeAttribute *find(llvm::StringRef attribute) const;
   /// "Reshape node 'node_view_13'", escaped, for messages.
   std::string label() const;
 };

@@ -90,7 +90,7 @@ llvm::Error ModelParser::parseValueInfo(Field field, ValueInfo &info) {
 // Nodes and graphs
 //===----------------------------------------------------------------------===//
 
-llvm::Error ModelParser::parseAttribute(Field field, Attribute &attribute,
+llvm::Error ModelParser::parseAttribute(Field field, NodeAttribute &attribute,
                                         unsigned depth) {
   if (llvm::Error error = expect(field, WireType::Bytes, "an attribute"))
     return error;
@@ -188,7 +188,7 @@ llvm::Error ModelParser::parseNode(Field field, Node &node, unsigned depth) {
     case 4:
       return text(inner, "a node's op_type", node.opType);
     case 5: {
-      llvm::Expected<Attribute *> attribute = append(inner, node.attributes);
+      llvm::Expected<NodeAttribute *> attribute = append(inner, node.attributes);
       return attribute ? parseAttribute(inner, **attribute, depth)
                        : attribute.takeError();
     }

@@ -1,0 +1,108 @@
+//===- ParameterNames.cpp - What PyTorch called a weight ------------------===//
+
+#include "frontends/onnx/ParameterNames.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+
+namespace dit::onnx {
+
+ParameterNames::ParameterNames(const Graph &graph) {
+  for (const Node &node : graph.nodes)
+    for (llvm::StringRef name : node.inputs)
+      if (auto [entry, added] = users.try_emplace(name, &node); !added)
+        entry->second = nullptr;
+}
+
+bool ParameterNames::isGenerated(llvm::StringRef name) {
+  // TorchScript: onnx::Add_713, /blocks.0/Constant_output_0. onnxsim: _v_806.
+  if (name.contains("::") || name.contains('/') || name.starts_with("_v_") || name.starts_with("const_"))
+    return true;
+  // Dynamo: val_51, unsqueeze_1, scalar_tensor_default; a parameter of a model
+  // without submodules (pos_embed, cls_token) does not end in a number.
+  if (name.contains('.'))
+    return false;
+  return name.starts_with("scalar_tensor") || name.empty() || llvm::isDigit(name.back());
+}
+
+/// "/blocks.0/attn/to_out/to_out.0/MatMul" → "blocks.0.attn.to_out.0". The
+/// children of a Sequential repeat its name.
+static std::string pathOfNode(llvm::StringRef name) {
+  if (!name.starts_with("/"))
+    return "";
+  llvm::SmallVector<llvm::StringRef> parts;
+  name.drop_front().split(parts, '/');
+  parts.pop_back(); // the op's own name
+  std::string path;
+  for (auto [index, part] : llvm::enumerate(parts)) {
+    bool repeated = index + 1 < parts.size() && parts[index + 1].starts_with((part + ".").str());
+    if (!repeated)
+      path += (path.empty() ? "" : ".") + part.str();
+  }
+  return path;
+}
+
+/// "['', 'blocks.0', 'blocks.0.attn', 'blocks.0.attn.to_q', 'linear_3']" →
+/// "blocks.0.attn.to_q".
+static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
+  std::optional<llvm::StringRef> scopes = findProperty(metadata, "pkg.torch.onnx.name_scopes");
+  if (!scopes)
+    return "";
+  llvm::SmallVector<llvm::StringRef> parts;
+  scopes->trim("[]").split(parts, ',');
+  return parts.size() < 3 ? "" : parts[parts.size() - 2].trim(" '").str();
+}
+
+std::string ParameterNames::recoverWeight(const Node &user) const {
+  auto fromBias = [](llvm::StringRef name) {
+    return !isGenerated(name) && name.consume_back(".bias") ? (name + ".weight").str() : "";
+  };
+  if (user.opType == "Gemm" && user.inputs.size() > 2)
+    if (std::string name = fromBias(user.inputs[2]); !name.empty())
+      return name;
+  // The Add may come behind a Reshape, where an optimiser made the MatMul 2-D.
+  const Node *next = user.outputs.empty() ? nullptr : users.lookup(user.outputs.front());
+  if (next && next->opType == "Reshape")
+    next = next->outputs.empty() ? nullptr : users.lookup(next->outputs.front());
+  if (next && next->opType == "Add")
+    for (llvm::StringRef input : next->inputs)
+      if (std::string name = fromBias(input); !name.empty())
+        return name;
+  if (std::string path = pathOfScopes(user.metadata); !path.empty())
+    return path + ".weight";
+  if (std::string path = pathOfNode(user.name); !path.empty())
+    return path + ".weight";
+  return "";
+}
+
+ParameterNames::Identity ParameterNames::identify(const Tensor &tensor, const Node &user, unsigned operand) const {
+  Identity identity;
+  identity.name = tensor.name.str();
+  if (!isFloat(tensor.type))
+    return identity;
+  bool generated = isGenerated(tensor.name);
+  bool product = user.opType == "MatMul" || user.opType == "Gemm" || user.opType == "FusedMatMul";
+  bool weight = product && operand == 1 && tensor.dims.size() == 2;
+  std::optional<llvm::StringRef> kind = findProperty(tensor.metadata, "pkg.torch.export.graph_signature.InputSpec.kind");
+  if (kind)
+    identity.isParameter = kind->contains("PARAMETER") || weight;
+  else
+    // TorchScript writes constants as nodes, so onnx:: was once a parameter.
+    identity.isParameter = !generated || weight || (tensor.name.starts_with("onnx::") && tensor.size() > 1);
+  if (!identity.isParameter)
+    return identity;
+  // DiT's table of positions is fixed, whatever it is called inside.
+  identity.isTrainable = !tensor.name.ends_with("pos_embed");
+  if (generated && weight) {
+    std::string name = recoverWeight(user);
+    const NodeAttribute *transposed = user.find("transB");
+    identity.isTransposed = !name.empty() && !(transposed && transposed->integer);
+    identity.name = name.empty() ? identity.name : name;
+  } else if (generated && user.opType == "Add" && tensor.dims.size() == 3 && tensor.dims[0] == 1) {
+    // PixArt's table, which TorchScript unsqueezed.
+    std::string path = pathOfNode(user.name);
+    identity.name = path.empty() ? "scale_shift_table" : path + ".scale_shift_table";
+  }
+  return identity;
+}
+
+} // namespace dit::onnx

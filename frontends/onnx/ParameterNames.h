@@ -1,0 +1,48 @@
+//===- ParameterNames.h - What PyTorch called a weight ----------*- C++ -*-===//
+//
+// Exporters keep the names of biases and of Gemm weights, but a weight that
+// they transposed for a MatMul becomes `onnx::MatMul_402` or `val_51`. Its
+// name is still there: in the bias that is added next, in dynamo's scopes, or
+// in the path that is TorchScript's node name.
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_FRONTENDS_ONNX_PARAMETERNAMES_H
+#define DIT_FRONTENDS_ONNX_PARAMETERNAMES_H
+
+#include "frontends/onnx/Model.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace dit::onnx {
+
+/// Tells parameters from constants, and names them.
+class ParameterNames {
+public:
+  explicit ParameterNames(const Graph &graph);
+
+  /// What an initializer is to the node that reads it.
+  struct Identity {
+    /// A weight, rather than a constant of the graph.
+    bool isParameter = false;
+    bool isTrainable = false;
+    /// PyTorch's tensor is the transpose of the file's.
+    bool isTransposed = false;
+    /// PyTorch's name; the initializer's where that cannot be recovered.
+    std::string name;
+  };
+
+  /// `tensor` is input `operand` of `user`.
+  Identity identify(const Tensor &tensor, const Node &user, unsigned operand) const;
+
+  /// True for names that exporters and optimisers make up.
+  static bool isGenerated(llvm::StringRef name);
+
+private:
+  std::string recoverWeight(const Node &user) const;
+
+  /// The only node that reads a value; null where there are more.
+  llvm::DenseMap<llvm::StringRef, const Node *> users;
+};
+
+} // namespace dit::onnx
+
+#endif
