@@ -98,6 +98,10 @@ def Plan_BufferOp : Plan_Op<"buffer", [HasParent<"FunctionOp">]> {
   let arguments = (ins I64Attr:$bytes, OptionalAttr<I64Attr>:$offset);
   let results = (outs Plan_Memory:$memory);
   let assemblyFormat = "$bytes (`at` $offset^)? attr-dict";
+  let builders = [OpBuilder<(ins "int64_t":$bytes), [{
+    build($_builder, $_state, $_builder.getType<MemoryType>(),
+          $_builder.getI64IntegerAttr(bytes), /*offset=*/::mlir::IntegerAttr());
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -110,6 +114,9 @@ def Plan_GlobalMemoryOp : Plan_Op<"global", [HasParent<"FunctionOp">,
   let arguments = (ins FlatSymbolRefAttr:$global, I64Attr:$bytes);
   let results = (outs Plan_Memory:$memory);
   let assemblyFormat = "$global $bytes attr-dict";
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$global, "int64_t":$bytes), [{
+    build($_builder, $_state, $_builder.getType<MemoryType>(), global, bytes);
+  }]>];
 }
 
 def Plan_SliceOp : Plan_Op<"slice", [HasParent<"FunctionOp">]> {
@@ -120,6 +127,11 @@ def Plan_SliceOp : Plan_Op<"slice", [HasParent<"FunctionOp">]> {
   let arguments = (ins Plan_Memory:$source, I64Attr:$offset, I64Attr:$bytes);
   let results = (outs Plan_Memory:$memory);
   let assemblyFormat = "$source `[` $offset `,` $bytes `]` attr-dict";
+  let builders = [OpBuilder<(ins "::mlir::Value":$source, "int64_t":$offset,
+                                 "int64_t":$bytes), [{
+    build($_builder, $_state, $_builder.getType<MemoryType>(), source, offset,
+          bytes);
+  }]>];
   let hasVerifier = 1;
 }
 

@@ -1,7 +1,9 @@
-//===- Passes.h - Passes of the lowering phase ---*- C++ -*-===//
+//===- Passes.h - Passes of the lowering phase ------------------*- C++ -*-===//
 #ifndef PASSES_LOWERING_PASSES_H
 #define PASSES_LOWERING_PASSES_H
 
+#include "dialects/plan/PlanDialect.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace dit {

@@ -1,7 +1,106 @@
 //===- Passes.td - Passes of the lowering phase ---*- tablegen -*-===//
+//
+// From step functions of kernels, matmuls, attentions and views to plan IR, in
+// the order below; no bufferization dialect.
+//
+//===----------------------------------------------------------------------===//
+
 #ifndef DIT_LOWERING_PASSES_TD
 #define DIT_LOWERING_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+class Dit_LoweringPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
+  let dependentDialects = ["::dit::DitDialect", "::dit::plan::PlanDialect"];
+}
+
+def PackWeights : Dit_LoweringPass<"dit-pack-weights"> {
+  let summary = "give GEMM weights the layout that the GEMM reads fastest";
+  let description = [{
+    A parameter or constant [N, K] that nobody writes, and that every reader
+    uses as the shared, transposed right side of a matmul, is stored in panels.
+
+    ```mlir
+    dit.global @w parameter : tensor<768x192xf32>
+    %y = dit.matmul %x, %w {transpose_rhs} : …
+    ```
+    gives `dit.global @w parameter : tensor<768x192xf32> packed <columns = 32, vnni = 1>`.
+    The value that `dit.read` yields is still the row-major tensor.
+  }];
+}
+
+def MaterializeViews : Dit_LoweringPass<"dit-materialize-views"> {
+  let summary = "make every view one that its user can read";
+  let description = [{
+    Kernels read contiguous tensors: a view that is not contiguous moves into
+    the kernel. Matmuls and attentions take strides; where a view is none that
+    they can walk, or a write needs contiguous bytes, a kernel copies it.
+
+    ```mlir
+    %s = tensor.extract_slice %mod[0, 192] [8, 192] [1, 1] : tensor<8x1152xf32> to tensor<8x192xf32>
+    %y = dit.kernel "scale" space = [8, 192] (%s) : (tensor<8x192xf32>) -> tensor<8x192xf32> {…}
+    ```
+    becomes
+    ```mlir
+    %y = dit.kernel "scale" space = [8, 192] (%mod) : (tensor<8x1152xf32>) -> tensor<8x192xf32> {
+    ^bb0(%m: tensor<8x1152xf32>):
+      %s = tensor.extract_slice %m[0, 192] [8, 192] [1, 1] : …
+    ```
+  }];
+  let options = [Option<"report", "report", "bool", "false",
+                        "remark each copy">];
+}
+
+def LowerToPlan : Dit_LoweringPass<"dit-lower-to-plan"> {
+  let summary = "turn step functions into lists of instructions on memory";
+  let description = [{
+    Each tensor becomes a place: a read is its global's memory, a view an offset
+    and strides, a result a buffer. Equal kernels are outlined once.
+
+    A result that is written to a global is made there, if every reader of the
+    old value runs earlier (or reads, at each point, only what that point
+    overwrites); else it is copied at the end. A result takes over the buffer of
+    an operand on the same condition, if nobody needs the operand afterwards.
+
+    ```mlir
+    func.func @step() attributes {dit.step = "sample_step"} {
+      %x = dit.read @x : tensor<8x192xf32>
+      %y = dit.kernel "double" space = [8, 192] (%x) : … {…}
+      dit.write %y, @x : tensor<8x192xf32>
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    plan.kernel @dit_double_0 "double" space = [8, 192] rows_per_block = 1 {…}
+    plan.function @step step = "sample_step" {
+      %x = plan.global @x 6144
+      plan.launch @dit_double_0(%x -> %x) blocks = 8
+    }
+    ```
+  }];
+  let options = [Option<"report", "report", "bool", "false",
+                        "remark each copy">];
+}
+
+def PlaceGlobals : Dit_LoweringPass<"dit-place-globals"> {
+  let summary = "assign every global its bytes";
+  let description = [{
+    Parameters and constants that no function uses go. Those with values that
+    nobody writes are mapped from the plan's weights section; everything else
+    lies in the globals' memory. Offsets are multiples of 64, in the module's
+    order; the totals go to the module.
+  }];
+  let options = [Option<"externalWeights", "external-weights", "bool", "false",
+                        "leave the values of parameters in their files">];
+}
+
+def VerifyLowering : Dit_LoweringPass<"dit-verify-lowering"> {
+  let summary = "check what must hold after the lowering phase";
+  let description = [{
+    No function but plan.function, no tensor outside plan.kernel, every kernel
+    launched, every global placed.
+  }];
+}
 
 #endif // DIT_LOWERING_PASSES_TD

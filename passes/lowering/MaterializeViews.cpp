@@ -1,0 +1,143 @@
+//===- MaterializeViews.cpp - Views that their users can read -------------===//
+#include "dialects/dit/StridedView.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/lowering/MatrixView.h"
+#include "passes/lowering/Passes.h"
+
+using namespace mlir;
+
+namespace dit {
+#define GEN_PASS_DEF_MATERIALIZEVIEWS
+#include "passes/lowering/Passes.h.inc"
+} // namespace dit
+
+using namespace dit;
+
+static bool isContiguousView(Value value) {
+  std::optional<StridedView> view = getStridedView(value);
+  return view && view->isContiguous();
+}
+
+/// Clones the views that make `value` at the builder's place, from the first
+/// contiguous tensor on, which becomes `source`; `argument` stands for it.
+static Value cloneViews(OpBuilder &builder, Value value,
+                        function_ref<Value(Value source)> argument) {
+  if (isContiguousView(value) || !isViewOp(value.getDefiningOp()))
+    return argument(value);
+  Operation *op = value.getDefiningOp();
+  IRMapping mapping;
+  mapping.map(op->getOperand(0),
+              cloneViews(builder, op->getOperand(0), argument));
+  return builder.clone(*op, mapping)->getResult(0);
+}
+
+/// Moves the views that are not contiguous into the kernel.
+static void sinkViews(KernelOp kernel) {
+  if (llvm::all_of(kernel.getInputs(), isContiguousView))
+    return;
+  OpBuilder builder(kernel);
+  Block &body = kernel.getBody().front();
+  SmallVector<Value> inputs;
+  OpBuilder inside = OpBuilder::atBlockBegin(&body);
+  unsigned count = kernel.getInputs().size();
+  // One argument a source; the old arguments, which come first, then go.
+  DenseMap<Value, Value> arguments;
+  auto argument = [&](Value source) {
+    Value &known = arguments[source];
+    if (!known) {
+      inputs.push_back(source);
+      known = body.addArgument(source.getType(), source.getLoc());
+    }
+    return known;
+  };
+  for (unsigned index = 0; index < count; ++index)
+    body.getArgument(index).replaceAllUsesWith(
+        cloneViews(inside, kernel.getInputs()[index], argument));
+  body.eraseArguments(0, count);
+  kernel.getInputsMutable().assign(inputs);
+}
+
+/// The space of a kernel that makes a tensor: its shape, a scalar as [1].
+static SmallVector<int64_t> spaceOf(Value value) {
+  SmallVector<int64_t> space(
+      cast<RankedTensorType>(value.getType()).getShape());
+  if (space.empty())
+    space.push_back(1);
+  return space;
+}
+
+namespace {
+struct MaterializeViews : dit::impl::MaterializeViewsBase<MaterializeViews> {
+  using MaterializeViewsBase::MaterializeViewsBase;
+
+  void runOnOperation() override {
+    SmallVector<Operation *> users;
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<KernelOp, MatmulOp, dit::AttentionOp, WriteOp>(op))
+        users.push_back(op);
+      return isa<KernelOp>(op) ? WalkResult::skip() : WalkResult::advance();
+    });
+    for (Operation *op : users)
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<KernelOp>(sinkViews)
+          .Case<MatmulOp, dit::AttentionOp, WriteOp>(
+              [&](auto user) { prepare(user); });
+  }
+
+private:
+  /// Puts a kernel between the operand and its view.
+  void materialize(OpOperand &operand, StringRef reason) {
+    Operation *user = operand.getOwner();
+    Value value = operand.get();
+    if (report)
+      user->emitRemark("copies its operand ")
+          << operand.getOperandNumber() << ": " << reason;
+    OpBuilder builder(user);
+    auto copy = KernelOp::create(builder, user->getLoc(), value.getType(),
+                                 "copy_view", spaceOf(value), ValueRange());
+    Block &body = copy.getBody().emplaceBlock();
+    OpBuilder inside = OpBuilder::atBlockBegin(&body);
+    Value source;
+    Value view = cloneViews(inside, value, [&](Value contiguous) {
+      source = contiguous;
+      return body.addArgument(contiguous.getType(), contiguous.getLoc());
+    });
+    YieldOp::create(inside, user->getLoc(), view);
+    copy.getInputsMutable().assign(source);
+    operand.set(copy.getResult(0));
+  }
+
+  void materializeUnlessContiguous(OpOperand &operand, StringRef reason) {
+    if (!isContiguousView(operand.get()))
+      materialize(operand, reason);
+  }
+
+  void prepare(WriteOp op) {
+    materializeUnlessContiguous(op.getValueMutable(),
+                                "a write needs contiguous bytes");
+  }
+
+  void prepare(MatmulOp op) {
+    for (MutableOperandRange range : {op.getBiasMutable(), op.getGateMutable()})
+      for (OpOperand &operand : range) {
+        std::optional<StridedView> view = getStridedView(operand.get());
+        if (!view || (view->sizes.back() != 1 && view->strides.back() != 1))
+          materialize(operand, "a row must be contiguous");
+      }
+    OpOperand *culprit = nullptr;
+    while (!getMatmulViews(op, culprit))
+      materialize(*culprit, "a matrix needs a contiguous dimension and one "
+                            "stride for its batch and rows");
+  }
+
+  void prepare(dit::AttentionOp op) {
+    for (OpOperand &operand : op->getOpOperands()) {
+      std::optional<StridedView> view = getStridedView(operand.get());
+      bool isMask = operand.get() == op.getMask();
+      if (!view ||
+          (!isMask && view->sizes.back() != 1 && view->strides.back() != 1))
+        materialize(operand, "the head dimension must be contiguous");
+    }
+  }
+};
+} // namespace
