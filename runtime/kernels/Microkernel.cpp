@@ -1,0 +1,51 @@
+//===- Microkernel.cpp - Small matrix products by libxsmm -----------------===//
+
+#include "runtime/kernels/Microkernel.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+#include <libxsmm.h>
+#include <limits>
+
+using namespace dit::runtime;
+
+llvm::Expected<Microkernel> Microkernel::create(const MicrokernelShape &shape) {
+  auto fail = [&](const char *why) {
+    return llvm::createStringError(llvm::formatv(
+        "no matrix product of {0} lanes, {1} rows, k {2} (strides {3}, {4}, "
+        "{5}; {6}) on this machine ({7}): {8}",
+        shape.lanes, shape.rows, shape.k, shape.panelStride, shape.rowStride,
+        shape.sumStride, shape.pairs ? "bf16" : "fp32",
+        libxsmm_get_target_arch(), why));
+  };
+  for (int64_t size : {shape.lanes, shape.rows, shape.k, shape.panelStride,
+                       shape.rowStride, shape.sumStride})
+    if (size < 1 || size > std::numeric_limits<libxsmm_blasint>::max())
+      return fail("a size is not in [1, 2^31)");
+  if (shape.pairs &&
+      (shape.k % 2 != 0 || shape.rowStride % 2 != 0 || shape.rowsTransposed))
+    return fail("bf16 rows must be made of pairs");
+
+  libxsmm_init();
+  int flags = (shape.pairs ? LIBXSMM_GEMM_FLAG_VNNI_A : 0) |
+              (shape.rowsTransposed ? LIBXSMM_GEMM_FLAG_TRANS_B : 0);
+  auto m = static_cast<libxsmm_blasint>(shape.lanes);
+  auto n = static_cast<libxsmm_blasint>(shape.rows);
+  auto k = static_cast<libxsmm_blasint>(shape.k);
+  auto lda = static_cast<libxsmm_blasint>(shape.panelStride);
+  auto ldb = static_cast<libxsmm_blasint>(shape.rowStride);
+  auto ldc = static_cast<libxsmm_blasint>(shape.sumStride);
+  float alpha = 1, beta = shape.accumulate ? 1 : 0;
+  int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
+
+  Microkernel kernel;
+  if (shape.pairs)
+    kernel.function = reinterpret_cast<Function>(libxsmm_bsmmdispatch(
+        m, n, k, &lda, &ldb, &ldc, &alpha, &beta, &flags, &prefetch));
+  else
+    kernel.function = reinterpret_cast<Function>(libxsmm_smmdispatch(
+        m, n, k, &lda, &ldb, &ldc, &alpha, &beta, &flags, &prefetch));
+  if (!kernel.function)
+    return fail("libxsmm generates no code for it");
+  return kernel;
+}

@@ -1,0 +1,116 @@
+//===- TileOperations.h - What is done to a tile between products -*- C++
+//-*-==//
+//
+// The vector code around the matrix products: conversions and transpositions
+// into a microkernel's layout, the epilogue of a GEMM tile, the softmax of an
+// attention block. Compiled once for each instruction set and chosen at run
+// time, so that one binary starts on every x86-64-v2 machine.
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_RUNTIME_KERNELS_TILE_TILEOPERATIONS_H
+#define DIT_RUNTIME_KERNELS_TILE_TILEOPERATIONS_H
+
+#include "runtime/plan/ElementType.h"
+
+#include <cstdint>
+
+namespace dit::runtime {
+
+/// The versions there are, by what the machine must have; each has all that
+/// the ones before it have.
+enum class InstructionSet {
+  V2,    ///< x86-64-v2: SSE 4.2
+  V3,    ///< x86-64-v3: AVX2, FMA, F16C
+  V4,    ///< x86-64-v4: AVX-512 F, BW, CD, DQ, VL
+  V4BF16 ///< and AVX512_BF16: the bf16 dot product
+};
+
+/// The best one of this machine.
+InstructionSet hostInstructionSet();
+
+/// What is applied to the sums of a GEMM; numbers of dit.proto.
+enum class Activation { Identity = 0, GeluTanh = 1, GeluErf = 2, Silu = 3 };
+
+/// C = residual + gate * activation(sums + bias) + beta * C for one tile.
+/// Pointers are to the tile's first element; strides are in elements.
+struct EpilogueTile {
+  const float *sums; ///< [rows][sumsStride], padded to whole vectors
+  int64_t sumsStride;
+  int64_t rows;
+  int64_t columns; ///< at most 64
+  void *c;
+  int64_t cStride;
+  plan::ElementType cType; ///< F32, BF16 or F16; the residual's too
+  Activation activation;
+  const void *bias; ///< [columns] or null
+  plan::ElementType biasType;
+  const void *gate; ///< row 0 of the whole gate, at the tile's first column, or
+                    ///< null; row r of the tile uses
+                    ///< (firstRow + r) / rowsPerGate
+  int64_t gateStride;
+  plan::ElementType gateType;
+  int64_t firstRow;
+  int64_t rowsPerGate;
+  const void *residual; ///< [rows][residualStride] or null; may be c
+  int64_t residualStride;
+  float beta;
+};
+
+/// One block of keys of the online softmax. Everything has the query as its
+/// last, contiguous dimension ("lane"), `queries` of them, a multiple of 32.
+/// The exponent of a key is scale * score + mask, less the largest so far.
+struct SoftmaxBlock {
+  float *scores; ///< [keys][queries]: k . q; becomes the probabilities where
+                 ///< pairs is null, else undefined
+  int64_t keys;
+  int64_t queries;
+  float scale;
+  bool natural; ///< keep the maximum in units of e, as large negative masks
+                ///< need; else in units of 2: faster, wants scale > 0, no mask
+  const float *mask; ///< [keys][queries] or null
+  float *maximum;    ///< [queries]: largest exponent so far, updated
+  float *sum;        ///< [queries]: of the probabilities so far, updated
+  float *correction; ///< [queries]: what the earlier output must be multiplied
+                     ///< by, written; 0 in the first block
+  bool first;        ///< no earlier block: maximum and sum are not read
+  void *pairs;       ///< null, or bf16 [ceil(keys / 2)][queries][2]: where the
+                     ///< probabilities go, an odd last key padded with zero
+};
+
+/// The functions of one instruction set. 16-bit arrays need no alignment.
+struct TileOperations {
+  /// `count` F32, F16 or BF16 elements to fp32.
+  void (*widen)(plan::ElementType type, const void *from, float *to,
+                int64_t count);
+
+  /// bf16 [pairs][columns][2] to fp32 [2 pairs][columns].
+  void (*widenPairs)(const void *from, float *to, int64_t pairs,
+                     int64_t columns);
+
+  /// `count` fp32 elements to F32, F16 or BF16.
+  void (*narrow)(const float *from, plan::ElementType type, void *to,
+                 int64_t count);
+
+  /// to[column][row] = from[row][column] for 32-bit elements.
+  void (*transpose)(const void *from, int64_t fromStride, int64_t rows,
+                    int64_t columns, void *to, int64_t toStride);
+
+  /// to[i] = {even[i], odd[i]} for 16-bit elements; odd may be null: zeros.
+  void (*interleave)(const void *even, const void *odd, void *to,
+                     int64_t count);
+
+  void (*epilogue)(const EpilogueTile &tile);
+
+  void (*softmax)(const SoftmaxBlock &block);
+
+  /// values[row][lane] *= factors[lane]; `count` lanes, a multiple of 32.
+  void (*scaleLanes)(float *values, int64_t rows, int64_t count,
+                     const float *factors);
+};
+
+/// The functions for `set`, which this machine must have.
+const TileOperations &tileOperations(InstructionSet set);
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_KERNELS_TILE_TILEOPERATIONS_H
