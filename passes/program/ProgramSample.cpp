@@ -93,7 +93,7 @@ LogicalResult ProgramSample::choose(func::FuncOp model,
   options.schedule = schedule;
   if (guidedChannels < 0 || guidedChannels > denoiser.channels)
     return model.emitOpError("has ") << denoiser.channels << " channels; "
-                                     << guidedChannels.getValue().getValue()
+                                     << guidedChannels.getValue()
                                      << " of them cannot be guided";
   // The original DiT guides 3 of its 4 latent channels: published pictures
   // need it.
