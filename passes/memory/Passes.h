@@ -1,7 +1,9 @@
-//===- Passes.h - Passes of the memory phase ---*- C++ -*-===//
+//===- Passes.h - Passes of the memory phase --------------------*- C++ -*-===//
 #ifndef PASSES_MEMORY_PASSES_H
 #define PASSES_MEMORY_PASSES_H
 
+#include "dialects/plan/PlanDialect.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace dit {
