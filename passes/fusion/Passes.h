@@ -1,7 +1,8 @@
-//===- Passes.h - Passes of the fusion phase ---*- C++ -*-===//
+//===- Passes.h - Passes of the fusion phase --------------------*- C++ -*-===//
 #ifndef PASSES_FUSION_PASSES_H
 #define PASSES_FUSION_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace dit {

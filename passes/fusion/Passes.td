@@ -1,7 +1,57 @@
-//===- Passes.td - Passes of the fusion phase ---*- tablegen -*-===//
+//===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
+//
+// In this order: dit-reduce-along-lane, dit-fuse-epilogue, dit-form-kernels,
+// dit-fuse-gated-residual, dit-verify-fused.
+//
+//===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
 #define DIT_FUSION_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+class Dit_FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
+  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def Dit_ReportOption : Option<"report", "report", "bool", "false",
+    "remark at the model's nodes what was fused, and what was not and why">;
+
+def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
+  let summary = "make kernels of everything between GEMMs and attention";
+  let description = [{
+    What a GEMM, attention or write reads must be in memory; every other value
+    is computed inside the kernels that need it, where that is right and fast.
+    KernelPlan.h has the rule. There are no patterns: these two kernels of a DiT
+    block, each with the residual stream and the next GEMM's input as results,
+    follow from it.
+
+    ```mlir
+    %g  = tensor.extract_slice %mod[0, 384] [8, 192] [1, 1] : …
+    %gb = dit.broadcast %g dims = [0, 2] : tensor<8x192xf32> -> tensor<8x64x192xf32>
+    %b  = arith.mulf %gb, %branch : tensor<8x64x192xf32>
+    %x1 = arith.addf %x, %b : tensor<8x64x192xf32>
+    %n, %mean, %rstd = dit.layer_norm %x1 eps = 1.0e-6 : tensor<8x64x192xf32>
+    %h  = arith.mulf %n, …
+    ```
+    becomes
+    ```mlir
+    %k:2 = dit.kernel "gate_residual_layer_norm_modulate" space = [8, 64, 192]
+        (%mod, %branch, %x) : (…) -> (tensor<8x64x192xf32>, tensor<8x64x192xf32>) {…}
+    ```
+    A function's kernels are put in the order in which their results are needed.
+  }];
+  let options = [Dit_ReportOption];
+}
+
+def VerifyFused : Dit_FusionPass<"dit-verify-fused"> {
+  let summary = "check what must hold after the fusion phase";
+  let description = [{
+    Outside kernels there are only dit.kernel, dit.matmul, dit.attention,
+    dit.read, dit.write, and views that one of these can read as strides. Every
+    kernel is a row program: results linear in its space, reductions along the
+    lane, of rows that do not depend on it; its inputs are no views.
+  }];
+}
 
 #endif // DIT_FUSION_PASSES_TD

@@ -1,0 +1,442 @@
+//===- RowProgram.cpp - Where a kernel's points read its tensors ----------===//
+#include "passes/fusion/RowProgram.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace dit;
+
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+RowSpace RowSpace::of(ArrayRef<int64_t> space) {
+  int64_t rows = 1;
+  for (int64_t size : space.drop_back())
+    rows *= size;
+  return {rows, space.back()};
+}
+
+//===----------------------------------------------------------------------===//
+// Indices
+//===----------------------------------------------------------------------===//
+
+bool Index::dependsOn(Coordinate coordinate) const {
+  return llvm::any_of(digits, [&](const Digit &digit) {
+    return digit.coordinate == coordinate;
+  });
+}
+
+bool Access::dependsOnLane() const {
+  return llvm::any_of(indices, [](const Index &index) {
+    return index.dependsOn(Coordinate::Lane);
+  });
+}
+
+int64_t Access::getEvaluations() const {
+  return dependsOnLane() ? rows * lanes : rows;
+}
+
+/// Sorts by coefficient, drops digits that are always 0, and joins neighbours
+/// that are one longer digit.
+static void normalise(Index &index) {
+  llvm::erase_if(index.digits, [](const Digit &d) { return d.size == 1; });
+  llvm::sort(index.digits, [](const Digit &a, const Digit &b) {
+    return std::tuple(a.coefficient, a.coordinate, a.stride, a.size) <
+           std::tuple(b.coefficient, b.coordinate, b.stride, b.size);
+  });
+  if (!index.exact)
+    return;
+  SmallVector<Digit, 2> joined;
+  for (const Digit &digit : index.digits) {
+    if (!joined.empty()) {
+      Digit &low = joined.back();
+      if (low.coordinate == digit.coordinate &&
+          digit.coefficient == low.coefficient * low.size &&
+          digit.stride == low.stride * low.size) {
+        low.size *= digit.size;
+        continue;
+      }
+    }
+    joined.push_back(digit);
+  }
+  index.digits = std::move(joined);
+}
+
+/// An unknown function of what `from` depends on.
+static Index makeInexact(const Index &from) {
+  Index index;
+  index.exact = false;
+  for (Digit digit : from.digits) {
+    // Only what it depends on matters, so equal functions compare equal.
+    digit.coefficient = 1;
+    if (!llvm::is_contained(index.digits, digit))
+      index.digits.push_back(digit);
+  }
+  return index;
+}
+
+static int64_t getMaximum(const Index &index) {
+  int64_t maximum = index.offset;
+  for (const Digit &digit : index.digits)
+    maximum += digit.coefficient * (digit.size - 1);
+  return maximum;
+}
+
+/// The row-major index of `indices` in `sizes`.
+static Index linearise(ArrayRef<Index> indices, ArrayRef<int64_t> sizes) {
+  Index sum;
+  int64_t stride = 1;
+  for (auto [index, size] : llvm::reverse(llvm::zip_equal(indices, sizes))) {
+    sum.exact &= index.exact;
+    sum.offset += stride * index.offset;
+    for (Digit digit : index.digits) {
+      digit.coefficient *= stride;
+      sum.digits.push_back(digit);
+    }
+    stride *= size;
+  }
+  if (!sum.exact)
+    return makeInexact(sum);
+  normalise(sum);
+  return sum;
+}
+
+/// Splits `index` into quotient and remainder by `divisor`; both inexact where
+/// a digit straddles it or a carry is possible.
+static std::pair<Index, Index> divide(const Index &index, int64_t divisor) {
+  Index quotient, remainder;
+  auto inexact = [&] {
+    return std::pair(makeInexact(index), makeInexact(index));
+  };
+  if (!index.exact)
+    return inexact();
+  quotient.offset = index.offset / divisor;
+  remainder.offset = index.offset % divisor;
+  for (const Digit &digit : index.digits) {
+    if (digit.coefficient % divisor == 0) {
+      quotient.digits.push_back(digit);
+      quotient.digits.back().coefficient /= divisor;
+    } else if (digit.coefficient * digit.size <= divisor) {
+      remainder.digits.push_back(digit);
+    } else {
+      int64_t low = divisor / digit.coefficient;
+      if (divisor % digit.coefficient || digit.size % low)
+        return inexact();
+      remainder.digits.push_back(
+          {digit.coefficient, digit.coordinate, digit.stride, low});
+      quotient.digits.push_back(
+          {1, digit.coordinate, digit.stride * low, digit.size / low});
+    }
+  }
+  if (getMaximum(remainder) >= divisor)
+    return inexact();
+  normalise(quotient);
+  normalise(remainder);
+  return {quotient, remainder};
+}
+
+/// The indices in `sizes` whose row-major index is `index`.
+static SmallVector<Index, 0> delinearise(Index index, ArrayRef<int64_t> sizes) {
+  SmallVector<Index, 0> indices(sizes.size());
+  for (int64_t dim = static_cast<int64_t>(sizes.size()) - 1; dim > 0; --dim)
+    std::tie(index, indices[dim]) = divide(index, sizes[dim]);
+  if (!sizes.empty())
+    indices[0] = index;
+  return indices;
+}
+
+static Index laneIndex(RowSpace space) {
+  Index index;
+  index.digits.push_back({1, Coordinate::Lane, 1, space.lane});
+  normalise(index);
+  return index;
+}
+
+static Index resultIndex(RowSpace space, Linearity linearity) {
+  Index index;
+  int64_t stride = 1;
+  if (linearity == Linearity::Full) {
+    index = laneIndex(space);
+    stride = space.lane;
+  }
+  index.digits.push_back({stride, Coordinate::Row, 1, space.rows});
+  normalise(index);
+  return index;
+}
+
+Access dit::getResultAccess(ArrayRef<int64_t> shape, RowSpace space,
+                            Linearity linearity) {
+  return {delinearise(resultIndex(space, linearity), shape), space.rows,
+          space.lane};
+}
+
+Linearity dit::getLinearity(const Access &access, ArrayRef<int64_t> shape,
+                            RowSpace space) {
+  int64_t elements = ShapedType::getNumElements(shape);
+  if (access.rows != space.rows || access.lanes != space.lane)
+    return Linearity::None;
+  Index index = linearise(access.indices, shape);
+  if (elements == space.rows * space.lane &&
+      index == resultIndex(space, Linearity::Full))
+    return Linearity::Full;
+  if (elements == space.rows && index == resultIndex(space, Linearity::Row))
+    return Linearity::Row;
+  return Linearity::None;
+}
+
+//===----------------------------------------------------------------------===//
+// Pulling through an op
+//===----------------------------------------------------------------------===//
+
+bool dit::isReduction(Operation *op) {
+  return isa<ReduceOp, LayerNormOp, RmsNormOp, SoftmaxOp>(op);
+}
+
+namespace {
+/// Maps one access to a result to the accesses of the operands.
+struct Puller {
+  unsigned result;
+  const Access &access;
+  RowSpace space;
+  SmallVectorImpl<OperandAccess> &operands;
+  std::string &reason;
+
+  /// Same rows and lanes, other indices.
+  void read(Value operand, SmallVector<Index, 0> indices) {
+    operands.push_back(
+        {operand, {std::move(indices), access.rows, access.lanes}});
+  }
+  LogicalResult fail(const Twine &why) {
+    reason = why.str();
+    return failure();
+  }
+
+  LogicalResult pull(Operation *op);
+  LogicalResult pullElementwise(Operation *op);
+  LogicalResult pullBroadcast(BroadcastOp op);
+  LogicalResult pullTranspose(TransposeOp op);
+  LogicalResult pullExpand(tensor::ExpandShapeOp op);
+  LogicalResult pullCollapse(tensor::CollapseShapeOp op);
+  LogicalResult pullSlice(tensor::ExtractSliceOp op);
+  LogicalResult pullConcat(tensor::ConcatOp op);
+  LogicalResult pullGather(GatherOp op);
+  LogicalResult pullRandom(RandomOp op);
+  LogicalResult pullReduction(Operation *op);
+};
+} // namespace
+
+LogicalResult Puller::pullElementwise(Operation *op) {
+  for (Value operand : op->getOperands()) {
+    auto type = dyn_cast<RankedTensorType>(operand.getType());
+    if (!type || type.getRank() != static_cast<int64_t>(access.indices.size()))
+      return fail("an operand is not like the result");
+    read(operand, access.indices);
+  }
+  return success();
+}
+
+LogicalResult Puller::pullBroadcast(BroadcastOp op) {
+  SmallVector<Index, 0> indices;
+  for (int64_t dim : op.getDims())
+    indices.push_back(access.indices[dim]);
+  read(op.getInput(), std::move(indices));
+  return success();
+}
+
+LogicalResult Puller::pullTranspose(TransposeOp op) {
+  SmallVector<Index, 0> indices(access.indices.size());
+  for (auto [dim, from] : llvm::enumerate(op.getPermutation()))
+    indices[from] = access.indices[dim];
+  read(op.getInput(), std::move(indices));
+  return success();
+}
+
+LogicalResult Puller::pullExpand(tensor::ExpandShapeOp op) {
+  SmallVector<Index, 0> indices;
+  ArrayRef<int64_t> shape = shapeOf(op.getResult());
+  for (const ReassociationIndices &group : op.getReassociationIndices())
+    indices.push_back(
+        linearise(ArrayRef(access.indices).slice(group.front(), group.size()),
+                  shape.slice(group.front(), group.size())));
+  read(op.getSrc(), std::move(indices));
+  return success();
+}
+
+LogicalResult Puller::pullCollapse(tensor::CollapseShapeOp op) {
+  SmallVector<Index, 0> indices;
+  ArrayRef<int64_t> shape = shapeOf(op.getSrc());
+  for (auto [dim, group] : llvm::enumerate(op.getReassociationIndices()))
+    llvm::append_range(indices,
+                       delinearise(access.indices[dim],
+                                   shape.slice(group.front(), group.size())));
+  // To rank 0: every dimension is 1.
+  if (op.getReassociationIndices().empty())
+    indices.resize(shape.size());
+  read(op.getSrc(), std::move(indices));
+  return success();
+}
+
+LogicalResult Puller::pullSlice(tensor::ExtractSliceOp op) {
+  ArrayRef<int64_t> offsets = op.getStaticOffsets(),
+                    strides = op.getStaticStrides();
+  if (ShapedType::isDynamicShape(offsets) ||
+      ShapedType::isDynamicShape(strides) ||
+      ShapedType::isDynamicShape(op.getStaticSizes()))
+    return fail("the slice's place is not a constant");
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  SmallVector<Index, 0> indices;
+  unsigned from = 0;
+  for (auto [dim, offset] : llvm::enumerate(offsets)) {
+    Index index;
+    if (!dropped[dim])
+      index = access.indices[from++];
+    for (Digit &digit : index.digits)
+      if (index.exact)
+        digit.coefficient *= strides[dim];
+    index.offset = index.offset * strides[dim] + offset;
+    if (!index.exact)
+      index.offset = 0;
+    indices.push_back(std::move(index));
+  }
+  read(op.getSource(), std::move(indices));
+  return success();
+}
+
+LogicalResult Puller::pullConcat(tensor::ConcatOp op) {
+  int64_t dim = static_cast<int64_t>(op.getDim()), begin = 0;
+  const Index &index = access.indices[dim];
+  int64_t total = shapeOf(op.getResult())[dim];
+  for (Value input : op.getInputs()) {
+    int64_t size = shapeOf(input)[dim], end = begin + size;
+    Access inner = access;
+    Index &at = inner.indices[dim];
+    at.offset -= begin;
+    begin = end;
+    bool inside = index.exact && at.offset >= 0 && getMaximum(at) < size;
+    if (!inside) {
+      if (index.exact && (getMaximum(at) < 0 || at.offset >= size))
+        continue;
+      at = makeInexact(index);
+      int64_t &wanted =
+          index.dependsOn(Coordinate::Lane) ? inner.lanes : inner.rows;
+      wanted =
+          std::max<int64_t>(1, wanted * size / std::max<int64_t>(1, total));
+    }
+    operands.push_back({input, std::move(inner)});
+  }
+  return success();
+}
+
+LogicalResult Puller::pullGather(GatherOp op) {
+  size_t rank = shapeOf(op.getIndices()).size();
+  ArrayRef<Index> indices(access.indices);
+  read(op.getIndices(), SmallVector<Index, 0>(indices.take_front(rank)));
+  Index all;
+  for (const Index &index : indices.take_front(rank))
+    llvm::append_range(all.digits, index.digits);
+  SmallVector<Index, 0> table{makeInexact(all)};
+  llvm::append_range(table, indices.drop_front(rank));
+  read(op.getTable(), std::move(table));
+  return success();
+}
+
+LogicalResult Puller::pullRandom(RandomOp op) {
+  auto first = [&](Value value) {
+    read(value, SmallVector<Index, 0>(shapeOf(value).size()));
+  };
+  first(op.getSeed());
+  first(op.getStep());
+  read(op.getPictures(), {access.indices.front()});
+  return success();
+}
+
+LogicalResult Puller::pullReduction(Operation *op) {
+  Value input = op->getOperand(0);
+  ArrayRef<int64_t> shape = shapeOf(input);
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    if (reduce.getDims() !=
+        ArrayRef<int64_t>({static_cast<int64_t>(shape.size()) - 1}))
+      return fail("it does not reduce the last dimension alone");
+  if (shape.back() != space.lane)
+    return fail("its rows are " + Twine(shape.back()) +
+                " wide, but the kernel's are " + Twine(space.lane));
+  // Result 0 of a norm or softmax is like its input; the others are per row.
+  bool full = result == 0 && !isa<ReduceOp>(op);
+  SmallVector<Index, 0> row(access.indices);
+  if (full)
+    row.pop_back();
+  for (const Index &index : row)
+    if (index.dependsOn(Coordinate::Lane))
+      return fail("its row depends on the kernel's lane");
+  row.push_back(laneIndex(space));
+  // The whole row is read, whatever part of its result is wanted.
+  Access wholeRow{std::move(row), access.rows, space.lane};
+  if (full && wholeRow.indices.back() != access.indices.back())
+    read(input, access.indices);
+  operands.push_back({input, std::move(wholeRow)});
+  return success();
+}
+
+LogicalResult Puller::pull(Operation *op) {
+  if (isReduction(op))
+    return pullReduction(op);
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](arith::ConstantOp) { return success(); })
+      .Case([&](BroadcastOp o) { return pullBroadcast(o); })
+      .Case([&](TransposeOp o) { return pullTranspose(o); })
+      .Case([&](tensor::ExpandShapeOp o) { return pullExpand(o); })
+      .Case([&](tensor::CollapseShapeOp o) { return pullCollapse(o); })
+      .Case([&](tensor::ExtractSliceOp o) { return pullSlice(o); })
+      .Case([&](tensor::ConcatOp o) { return pullConcat(o); })
+      .Case([&](GatherOp o) { return pullGather(o); })
+      .Case([&](RandomOp o) { return pullRandom(o); })
+      .Default([&](Operation *o) {
+        if (o->hasTrait<OpTrait::Elementwise>() && o->getNumResults() == 1)
+          return pullElementwise(o);
+        return fail("no kernel can compute " + o->getName().getStringRef());
+      });
+}
+
+LogicalResult dit::pullAccess(Operation *op, unsigned result,
+                              const Access &access, RowSpace space,
+                              SmallVectorImpl<OperandAccess> &operands,
+                              std::string &reason) {
+  return Puller{result, access, space, operands, reason}.pull(op);
+}
+
+//===----------------------------------------------------------------------===//
+// Checking a kernel
+//===----------------------------------------------------------------------===//
+
+LogicalResult dit::verifyRowProgram(KernelOp kernel) {
+  RowSpace space = RowSpace::of(kernel.getSpace());
+  DenseMap<Value, SmallVector<Access>> accesses;
+  auto add = [&](Value value, Access access) {
+    SmallVector<Access> &known = accesses[value];
+    if (!llvm::is_contained(known, access))
+      known.push_back(std::move(access));
+  };
+  Block &block = kernel.getBody().front();
+  for (Value result : block.getTerminator()->getOperands()) {
+    ArrayRef<int64_t> shape = shapeOf(result);
+    bool full = ShapedType::getNumElements(shape) == space.rows * space.lane;
+    add(result,
+        getResultAccess(shape, space, full ? Linearity::Full : Linearity::Row));
+  }
+  for (Operation &op : llvm::reverse(block.without_terminator()))
+    for (OpResult result : op.getResults())
+      for (const Access &access : accesses.lookup(result)) {
+        SmallVector<OperandAccess> operands;
+        std::string reason;
+        if (failed(pullAccess(&op, result.getResultNumber(), access, space,
+                              operands, reason)))
+          return op.emitOpError("cannot be in this kernel: ") << reason;
+        for (OperandAccess &operand : operands)
+          add(operand.operand, std::move(operand.access));
+      }
+  return success();
+}
