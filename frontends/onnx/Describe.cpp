@@ -12,24 +12,34 @@ namespace dit::onnx {
 
 bool ModelInterface::isDenoiser() const {
   auto has = [&](InputKind kind) {
-    return llvm::any_of(inputs, [=](const ValueInterface &input) { return input.kind == kind; });
+    return llvm::any_of(inputs, [=](const ValueInterface &input) {
+      return input.kind == kind;
+    });
   };
-  return has(InputKind::Picture) && has(InputKind::Timestep) && (has(InputKind::Labels) || has(InputKind::Text));
+  return has(InputKind::Picture) && has(InputKind::Timestep) &&
+         (has(InputKind::Labels) || has(InputKind::Text));
 }
 
 /// True if one of the words is in `name`, whatever its case.
-static bool contains(llvm::StringRef name, std::initializer_list<llvm::StringRef> words) {
-  return llvm::any_of(words, [&](llvm::StringRef word) { return name.contains_insensitive(word); });
+static bool contains(llvm::StringRef name,
+                     std::initializer_list<llvm::StringRef> words) {
+  return llvm::any_of(words, [&](llvm::StringRef word) {
+    return name.contains_insensitive(word);
+  });
 }
 
 static InputKind guessKind(const ValueInfo &input) {
   size_t rank = input.shape ? input.shape->size() : 0;
-  bool text = contains(input.name, {"encoder_hidden", "text", "prompt", "pooled", "caption", "context"});
-  if (rank <= 1 && (contains(input.name, {"time", "sigma"}) || input.name == "t"))
+  bool text = contains(input.name, {"encoder_hidden", "text", "prompt",
+                                    "pooled", "caption", "context"});
+  if (rank <= 1 &&
+      (contains(input.name, {"time", "sigma"}) || input.name == "t"))
     return InputKind::Timestep;
-  if (rank == 1 && !isFloat(input.type) && (contains(input.name, {"label", "class"}) || input.name == "y"))
+  if (rank == 1 && !isFloat(input.type) &&
+      (contains(input.name, {"label", "class"}) || input.name == "y"))
     return InputKind::Labels;
-  if (rank < 2 || !isFloat(input.type) || contains(input.name, {"mask", "_ids"}))
+  if (rank < 2 || !isFloat(input.type) ||
+      contains(input.name, {"mask", "_ids"}))
     return InputKind::Other;
   if (text)
     return InputKind::Text;
@@ -44,30 +54,45 @@ static llvm::StringRef findBatchSymbol(const Graph &graph) {
   return "";
 }
 
-static llvm::Error checkOptions(const Graph &graph, const ImportOptions &options, llvm::StringRef batchSymbol) {
-  auto contradiction = [](const llvm::Twine &message) { return makeError(ErrorKind::Contradiction, message); };
+static llvm::Error checkOptions(const Graph &graph,
+                                const ImportOptions &options,
+                                llvm::StringRef batchSymbol) {
+  auto contradiction = [](const llvm::Twine &message) {
+    return makeError(ErrorKind::Contradiction, message);
+  };
   if (options.batch && *options.batch < 1)
-    return contradiction("--batch " + llvm::Twine(*options.batch) + " is not a size; give 1 or more");
+    return contradiction("--batch " + llvm::Twine(*options.batch) +
+                         " is not a size; give 1 or more");
   llvm::StringMap<bool> symbols;
   std::string list;
   for (const ValueInfo &input : graph.inputs)
-    for (const Dimension &dimension : input.shape.value_or(std::vector<Dimension>()))
-      if (!dimension.symbol.empty() && symbols.try_emplace(dimension.symbol, true).second)
+    for (const Dimension &dimension :
+         input.shape.value_or(std::vector<Dimension>()))
+      if (!dimension.symbol.empty() &&
+          symbols.try_emplace(dimension.symbol, true).second)
         list += (list.empty() ? "" : ", ") + quoted(dimension.symbol);
   for (const auto &entry : options.dims) {
     if (entry.second < 1)
-      return contradiction("--dim " + entry.first() + "=" + llvm::Twine(entry.second) + " is not a size; give 1 or more");
+      return contradiction("--dim " + entry.first() + "=" +
+                           llvm::Twine(entry.second) +
+                           " is not a size; give 1 or more");
     if (!symbols.count(entry.first()))
-      return contradiction("--dim " + entry.first() + ": the model has no such symbolic dimension; it has " +
-                           (list.empty() ? "none" : list));
-    if (options.batch && entry.first() == batchSymbol && entry.second != *options.batch)
-      return contradiction("--batch " + llvm::Twine(*options.batch) + " and --dim " + entry.first() + "=" +
-                           llvm::Twine(entry.second) + " give the batch dimension two sizes");
+      return contradiction(
+          "--dim " + entry.first() +
+          ": the model has no such symbolic dimension; it has " +
+          (list.empty() ? "none" : list));
+    if (options.batch && entry.first() == batchSymbol &&
+        entry.second != *options.batch)
+      return contradiction("--batch " + llvm::Twine(*options.batch) +
+                           " and --dim " + entry.first() + "=" +
+                           llvm::Twine(entry.second) +
+                           " give the batch dimension two sizes");
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<ModelInterface> describe(const OnnxModel &model, const ImportOptions &options) {
+llvm::Expected<ModelInterface> describe(const OnnxModel &model,
+                                        const ImportOptions &options) {
   const Graph &graph = model.graph();
   llvm::StringRef batchSymbol = findBatchSymbol(graph);
   if (llvm::Error error = checkOptions(graph, options, batchSymbol))
@@ -77,14 +102,17 @@ llvm::Expected<ModelInterface> describe(const OnnxModel &model, const ImportOpti
     ValueInterface value;
     value.name = info.name.str();
     value.type = info.type;
-    const std::vector<Dimension> shape = info.shape.value_or(std::vector<Dimension>());
+    const std::vector<Dimension> shape =
+        info.shape.value_or(std::vector<Dimension>());
     for (auto [index, dimension] : llvm::enumerate(shape)) {
       DimensionInterface &dim = value.dims.emplace_back();
       dim.size = dimension.size;
       dim.symbol = dimension.symbol.str();
       // A leading dimension without any name can only be the batch.
-      dim.isBatch = !dim.size && dimension.symbol == batchSymbol && (index == 0 || !batchSymbol.empty());
-      if (auto given = options.dims.find(dim.symbol); !dim.size && given != options.dims.end())
+      dim.isBatch = !dim.size && dimension.symbol == batchSymbol &&
+                    (index == 0 || !batchSymbol.empty());
+      if (auto given = options.dims.find(dim.symbol);
+          !dim.size && given != options.dims.end())
         dim.size = given->second;
       else if (dim.isBatch)
         dim.size = options.batch;
@@ -101,19 +129,27 @@ llvm::Expected<ModelInterface> describe(const OnnxModel &model, const ImportOpti
     interface.outputs.push_back(describeValue(output));
 
   // A file with a static batch keeps it.
-  bool symbolic = llvm::any_of(interface.inputs, [](const ValueInterface &input) {
-    return llvm::any_of(input.dims, [](const DimensionInterface &dim) { return dim.isBatch; });
-  });
-  auto picture = llvm::find_if(interface.inputs, [](const ValueInterface &input) { return !input.dims.empty(); });
+  bool symbolic =
+      llvm::any_of(interface.inputs, [](const ValueInterface &input) {
+        return llvm::any_of(input.dims, [](const DimensionInterface &dim) {
+          return dim.isBatch;
+        });
+      });
+  auto picture =
+      llvm::find_if(interface.inputs, [](const ValueInterface &input) {
+        return !input.dims.empty();
+      });
   if (symbolic || picture == interface.inputs.end())
     return interface;
   picture->dims.front().isBatch = true;
   std::optional<int64_t> size = picture->dims.front().size;
   if (options.batch && size && *options.batch != *size)
-    return makeError(ErrorKind::Contradiction,
-                     "--batch " + llvm::Twine(*options.batch) + ": the model's batch is fixed at " + llvm::Twine(*size) +
-                         " (dimension 0 of the input " + quoted(picture->name) +
-                         "); leave --batch out, or export with a dynamic batch dimension");
+    return makeError(
+        ErrorKind::Contradiction,
+        "--batch " + llvm::Twine(*options.batch) +
+            ": the model's batch is fixed at " + llvm::Twine(*size) +
+            " (dimension 0 of the input " + quoted(picture->name) +
+            "); leave --batch out, or export with a dynamic batch dimension");
   return interface;
 }
 

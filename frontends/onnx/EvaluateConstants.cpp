@@ -44,11 +44,13 @@ static Number makeInteger(int64_t integer) {
 //===----------------------------------------------------------------------===//
 
 static Literal read(DenseElementsAttr attribute) {
-  Literal literal{cast<RankedTensorType>(attribute.getType()), attribute.isSplat(), {}};
+  Literal literal{
+      cast<RankedTensorType>(attribute.getType()), attribute.isSplat(), {}};
   if (isa<FloatType>(literal.type.getElementType())) {
     auto convert = [&](llvm::APFloat value) {
       bool inexact;
-      value.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+      value.convert(llvm::APFloat::IEEEdouble(),
+                    llvm::APFloat::rmNearestTiesToEven, &inexact);
       literal.values.push_back(makeReal(value.convertToDouble()));
     };
     if (literal.splat)
@@ -58,7 +60,9 @@ static Literal read(DenseElementsAttr attribute) {
     return literal;
   }
   auto convert = [&](const llvm::APInt &value) {
-    literal.values.push_back(makeInteger(value.getBitWidth() == 1 ? value.getZExtValue() : value.getSExtValue()));
+    literal.values.push_back(makeInteger(value.getBitWidth() == 1
+                                             ? value.getZExtValue()
+                                             : value.getSExtValue()));
   };
   if (literal.splat)
     convert(attribute.getSplatValue<llvm::APInt>());
@@ -74,14 +78,17 @@ static DenseElementsAttr write(const Literal &literal) {
     for (Number number : literal.values) {
       llvm::APFloat value(number.real);
       bool inexact;
-      value.convert(floating.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+      value.convert(floating.getFloatSemantics(),
+                    llvm::APFloat::rmNearestTiesToEven, &inexact);
       values.push_back(value);
     }
     return DenseElementsAttr::get(literal.type, values);
   }
   SmallVector<llvm::APInt> values;
   for (Number number : literal.values)
-    values.push_back(llvm::APInt(element.getIntOrFloatBitWidth(), number.integer, /*isSigned=*/true, /*implicitTrunc=*/true));
+    values.push_back(llvm::APInt(element.getIntOrFloatBitWidth(),
+                                 number.integer, /*isSigned=*/true,
+                                 /*implicitTrunc=*/true));
   return DenseElementsAttr::get(literal.type, values);
 }
 
@@ -91,8 +98,12 @@ static DenseElementsAttr write(const Literal &literal) {
 
 static std::optional<double> evaluateReal(Operation *op, ArrayRef<Number> x) {
   double a = x[0].real, b = x.size() > 1 ? x[1].real : 0;
-  auto maximum = [&] { return std::isnan(a) || std::isnan(b) ? a + b : std::max(a, b); };
-  auto minimum = [&] { return std::isnan(a) || std::isnan(b) ? a + b : std::min(a, b); };
+  auto maximum = [&] {
+    return std::isnan(a) || std::isnan(b) ? a + b : std::max(a, b);
+  };
+  auto minimum = [&] {
+    return std::isnan(a) || std::isnan(b) ? a + b : std::min(a, b);
+  };
   return llvm::TypeSwitch<Operation *, std::optional<double>>(op)
       .Case<arith::AddFOp>([&](auto) { return a + b; })
       .Case<arith::SubFOp>([&](auto) { return a - b; })
@@ -119,17 +130,25 @@ static std::optional<double> evaluateReal(Operation *op, ArrayRef<Number> x) {
       .Default(std::nullopt);
 }
 
-static std::optional<int64_t> evaluateInteger(Operation *op, ArrayRef<Number> x) {
+static std::optional<int64_t> evaluateInteger(Operation *op,
+                                              ArrayRef<Number> x) {
   int64_t a = x[0].integer, b = x.size() > 1 ? x[1].integer : 0;
   // Wrap around, as the generated code does.
   auto wrap = [](uint64_t value) { return static_cast<int64_t>(value); };
   bool divides = b != 0 && !(b == -1 && a == INT64_MIN);
   return llvm::TypeSwitch<Operation *, std::optional<int64_t>>(op)
-      .Case<arith::AddIOp>([&](auto) { return wrap(uint64_t(a) + uint64_t(b)); })
-      .Case<arith::SubIOp>([&](auto) { return wrap(uint64_t(a) - uint64_t(b)); })
-      .Case<arith::MulIOp>([&](auto) { return wrap(uint64_t(a) * uint64_t(b)); })
-      .Case<arith::DivSIOp>([&](auto) { return divides ? std::optional<int64_t>(a / b) : std::nullopt; })
-      .Case<arith::RemSIOp>([&](auto) { return divides ? std::optional<int64_t>(a % b) : std::nullopt; })
+      .Case<arith::AddIOp>(
+          [&](auto) { return wrap(uint64_t(a) + uint64_t(b)); })
+      .Case<arith::SubIOp>(
+          [&](auto) { return wrap(uint64_t(a) - uint64_t(b)); })
+      .Case<arith::MulIOp>(
+          [&](auto) { return wrap(uint64_t(a) * uint64_t(b)); })
+      .Case<arith::DivSIOp>([&](auto) {
+        return divides ? std::optional<int64_t>(a / b) : std::nullopt;
+      })
+      .Case<arith::RemSIOp>([&](auto) {
+        return divides ? std::optional<int64_t>(a % b) : std::nullopt;
+      })
       .Case<arith::MaxSIOp>([&](auto) { return std::max(a, b); })
       .Case<arith::MinSIOp>([&](auto) { return std::min(a, b); })
       .Case<arith::AndIOp>([&](auto) { return a & b; })
@@ -161,12 +180,15 @@ static bool compareReals(arith::CmpFPredicate predicate, double a, double b) {
 }
 
 /// One element of an elementwise op's result.
-static std::optional<Number> evaluateElement(Operation *op, ArrayRef<Number> x) {
+static std::optional<Number> evaluateElement(Operation *op,
+                                             ArrayRef<Number> x) {
   if (auto compare = dyn_cast<arith::CmpFOp>(op))
-    return makeInteger(compareReals(compare.getPredicate(), x[0].real, x[1].real));
+    return makeInteger(
+        compareReals(compare.getPredicate(), x[0].real, x[1].real));
   if (auto compare = dyn_cast<arith::CmpIOp>(op))
-    return makeInteger(arith::applyCmpPredicate(compare.getPredicate(), llvm::APInt(64, x[0].integer, true),
-                                                llvm::APInt(64, x[1].integer, true)));
+    return makeInteger(arith::applyCmpPredicate(
+        compare.getPredicate(), llvm::APInt(64, x[0].integer, true),
+        llvm::APInt(64, x[1].integer, true)));
   if (isa<arith::SelectOp>(op))
     return x[0].integer ? x[1] : x[2];
   if (isa<arith::ExtFOp, arith::TruncFOp>(op))
@@ -190,11 +212,18 @@ static std::optional<Number> evaluateElement(Operation *op, ArrayRef<Number> x) 
 }
 
 static bool isElementwise(Operation *op) {
-  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) || isa<SigmoidOp>(op);
+  return isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) ||
+         isa<SigmoidOp>(op);
 }
 
-static std::optional<Literal> evaluateElementwise(Operation *op, ArrayRef<Literal> operands, RankedTensorType type) {
-  Literal result{type, llvm::all_of(operands, [](const Literal &operand) { return operand.splat; }), {}};
+static std::optional<Literal> evaluateElementwise(Operation *op,
+                                                  ArrayRef<Literal> operands,
+                                                  RankedTensorType type) {
+  Literal result{
+      type,
+      llvm::all_of(operands,
+                   [](const Literal &operand) { return operand.splat; }),
+      {}};
   int64_t count = result.splat ? 1 : type.getNumElements();
   for (int64_t index = 0; index < count; ++index) {
     SmallVector<Number, 3> x;
@@ -221,7 +250,8 @@ static Shape stridesOf(ArrayRef<int64_t> shape) {
 
 /// The result's elements, each from the place offset + Σ index · stride of the
 /// operand.
-static Literal pick(const Literal &operand, RankedTensorType type, ArrayRef<int64_t> strides, int64_t offset = 0) {
+static Literal pick(const Literal &operand, RankedTensorType type,
+                    ArrayRef<int64_t> strides, int64_t offset = 0) {
   Literal result{type, operand.splat, {}};
   if (operand.splat) {
     result.values = operand.values;
@@ -233,7 +263,8 @@ static Literal pick(const Literal &operand, RankedTensorType type, ArrayRef<int6
     for (auto [i, stride] : llvm::zip(index, strides))
       place += i * stride;
     result.values.push_back(operand.values[place]);
-    for (int64_t dim = type.getRank() - 1; dim >= 0 && ++index[dim] == type.getDimSize(dim); --dim)
+    for (int64_t dim = type.getRank() - 1;
+         dim >= 0 && ++index[dim] == type.getDimSize(dim); --dim)
       index[dim] = 0;
   }
   return result;
@@ -256,7 +287,8 @@ static Literal evaluateConcat(tensor::ConcatOp op, ArrayRef<Literal> operands) {
 
 static Literal evaluateGather(GatherOp op, ArrayRef<Literal> operands) {
   const Literal &table = operands[0], &indices = operands[1];
-  int64_t rows = table.type.getDimSize(0), width = table.type.getNumElements() / rows;
+  int64_t rows = table.type.getDimSize(0),
+          width = table.type.getNumElements() / rows;
   Literal result{cast<RankedTensorType>(op.getType()), false, {}};
   for (int64_t index = 0; index < indices.type.getNumElements(); ++index) {
     int64_t row = indices.at(index).integer;
@@ -271,13 +303,17 @@ static Literal evaluateGather(GatherOp op, ArrayRef<Literal> operands) {
 static Number combine(ReduceKind kind, bool real, Number a, Number b) {
   switch (kind) {
   case ReduceKind::Sum:
-    return real ? makeReal(a.real + b.real) : makeInteger(uint64_t(a.integer) + uint64_t(b.integer));
+    return real ? makeReal(a.real + b.real)
+                : makeInteger(uint64_t(a.integer) + uint64_t(b.integer));
   case ReduceKind::Prod:
-    return real ? makeReal(a.real * b.real) : makeInteger(uint64_t(a.integer) * uint64_t(b.integer));
+    return real ? makeReal(a.real * b.real)
+                : makeInteger(uint64_t(a.integer) * uint64_t(b.integer));
   case ReduceKind::Max:
-    return real ? makeReal(std::max(a.real, b.real)) : makeInteger(std::max(a.integer, b.integer));
+    return real ? makeReal(std::max(a.real, b.real))
+                : makeInteger(std::max(a.integer, b.integer));
   case ReduceKind::Min:
-    return real ? makeReal(std::min(a.real, b.real)) : makeInteger(std::min(a.integer, b.integer));
+    return real ? makeReal(std::min(a.real, b.real))
+                : makeInteger(std::min(a.integer, b.integer));
   }
   llvm_unreachable("covered above");
 }
@@ -302,13 +338,16 @@ static Literal evaluateReduce(ReduceOp op, const Literal &operand) {
   for (int64_t start = 0; start < result.type.getNumElements(); ++start) {
     Number value = sorted.at(start * run);
     for (int64_t index = 1; index < run; ++index)
-      value = combine(op.getKind(), real, value, sorted.at(start * run + index));
+      value =
+          combine(op.getKind(), real, value, sorted.at(start * run + index));
     result.values.push_back(value);
   }
   return result;
 }
 
-static std::optional<Literal> evaluateStructure(Operation *op, ArrayRef<Literal> operands, RankedTensorType type) {
+static std::optional<Literal> evaluateStructure(Operation *op,
+                                                ArrayRef<Literal> operands,
+                                                RankedTensorType type) {
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
     return Literal{type, operands[0].splat, operands[0].values};
   if (auto concat = dyn_cast<tensor::ConcatOp>(op))
@@ -317,7 +356,8 @@ static std::optional<Literal> evaluateStructure(Operation *op, ArrayRef<Literal>
     return evaluateGather(gather, operands);
   if (auto reduce = dyn_cast<ReduceOp>(op))
     return evaluateReduce(reduce, operands[0]);
-  Shape from = operands.empty() ? Shape() : stridesOf(operands[0].type.getShape());
+  Shape from =
+      operands.empty() ? Shape() : stridesOf(operands[0].type.getShape());
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     Shape strides(type.getRank(), 0);
     for (auto [dim, stride] : llvm::zip(broadcast.getDims(), from))
@@ -332,7 +372,8 @@ static std::optional<Literal> evaluateStructure(Operation *op, ArrayRef<Literal>
   }
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     int64_t offset = 0;
-    for (auto [start, step, stride] : llvm::zip(slice.getStaticOffsets(), slice.getStaticStrides(), from)) {
+    for (auto [start, step, stride] :
+         llvm::zip(slice.getStaticOffsets(), slice.getStaticStrides(), from)) {
       offset += start * stride;
       stride *= step;
     }
@@ -375,29 +416,34 @@ DenseElementsAttr evaluate(Operation *op) {
     operands.push_back(std::move(*literal));
   }
   // One number for all elements is cheap at any size.
-  bool splat = llvm::all_of(operands, [](const Literal &operand) { return operand.splat; });
-  bool keepsSplat = isElementwise(op) || isa<BroadcastOp, TransposeOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp,
-                                             tensor::ExtractSliceOp>(op);
+  bool splat = llvm::all_of(
+      operands, [](const Literal &operand) { return operand.splat; });
+  bool keepsSplat = isElementwise(op) ||
+                    isa<BroadcastOp, TransposeOp, tensor::ExpandShapeOp,
+                        tensor::CollapseShapeOp, tensor::ExtractSliceOp>(op);
   int64_t largest = type.getNumElements();
   for (const Literal &operand : operands)
     largest = std::max(largest, operand.type.getNumElements());
   if (largest > mostFolded && !(splat && keepsSplat))
     return {};
-  std::optional<Literal> result =
-      isElementwise(op) ? evaluateElementwise(op, operands, type) : evaluateStructure(op, operands, type);
+  std::optional<Literal> result = isElementwise(op)
+                                      ? evaluateElementwise(op, operands, type)
+                                      : evaluateStructure(op, operands, type);
   return result ? write(*result) : DenseElementsAttr();
 }
 
 /// True for a broadcast that would only repeat a table of floats.
 static bool onlyEnlarges(Operation *op) {
   auto broadcast = dyn_cast<BroadcastOp>(op);
-  if (!broadcast || !isa<FloatType>(getTensorType(op->getResult(0)).getElementType()))
+  if (!broadcast ||
+      !isa<FloatType>(getTensorType(op->getResult(0)).getElementType()))
     return false;
   DenseElementsAttr constant = getConstant(broadcast.getInput());
   return constant && !constant.isSplat();
 }
 
-void evaluateConstants(Block &block, Operation *last, MutableArrayRef<Value> values) {
+void evaluateConstants(Block &block, Operation *last,
+                       MutableArrayRef<Value> values) {
   auto next = last ? std::next(last->getIterator()) : block.begin();
   while (next != block.end()) {
     Operation *op = &*next++;
@@ -407,7 +453,11 @@ void evaluateConstants(Block &block, Operation *last, MutableArrayRef<Value> val
     if (!value)
       continue;
     OpBuilder builder(op);
-    Value result = op->getResult(0), constant = arith::ConstantOp::create(builder, op->getLoc(), value);
+    // A table in another shape keeps its name.
+    bool view = isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
+    Location loc = view ? op->getOperand(0).getLoc() : op->getLoc();
+    Value result = op->getResult(0),
+          constant = arith::ConstantOp::create(builder, loc, value);
     result.replaceAllUsesWith(constant);
     llvm::replace(values, result, constant);
     op->erase();

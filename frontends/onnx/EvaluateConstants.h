@@ -23,7 +23,8 @@ mlir::DenseElementsAttr evaluate(mlir::Operation *op);
 /// Replaces the ops of `block` behind `last` (all, if null) that evaluate by
 /// constants, in `values` too. A broadcast of a table of floats stays: it would
 /// only make the table larger.
-void evaluateConstants(mlir::Block &block, mlir::Operation *last, llvm::MutableArrayRef<mlir::Value> values);
+void evaluateConstants(mlir::Block &block, mlir::Operation *last,
+                       llvm::MutableArrayRef<mlir::Value> values);
 
 /// Erases ops without effect whose results nobody uses.
 void eraseUnused(mlir::Block &block);

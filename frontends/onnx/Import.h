@@ -58,7 +58,8 @@ struct ModelInterface {
 
 /// The model's interface under `options`. Shapes that contradict them are a
 /// Contradiction; dimensions without a value are not an error here.
-llvm::Expected<ModelInterface> describe(const OnnxModel &model, const ImportOptions &options);
+llvm::Expected<ModelInterface> describe(const OnnxModel &model,
+                                        const ImportOptions &options);
 
 /// Receives sentences that the user should read, without a prefix.
 using WarningSink = llvm::function_ref<void(const llvm::Twine &)>;

@@ -26,8 +26,10 @@ namespace dit::onnx {
 
 const OpRow *findOp(llvm::StringRef domain, llvm::StringRef name) {
   static const auto table = [] {
-    llvm::DenseMap<std::pair<llvm::StringRef, llvm::StringRef>, const OpRow *> rows;
-    for (auto group : {pointwiseOps(), shapeOps(), reductionOps(), linearAlgebraOps(), normalisationOps(), indexingOps()})
+    llvm::DenseMap<std::pair<llvm::StringRef, llvm::StringRef>, const OpRow *>
+        rows;
+    for (auto group : {pointwiseOps(), shapeOps(), reductionOps(),
+                       linearAlgebraOps(), normalisationOps(), indexingOps()})
       for (const OpRow &row : group)
         rows[{row.domain, row.name}] = &row;
     return rows;
@@ -40,9 +42,10 @@ namespace {
 /// Imports one function.
 class Importer {
 public:
-  Importer(const OnnxModel &model, const ImportOptions &options, ModuleOp module, WarningSink warn)
-      : model(model), options(options), module(module), builder(module.getContext()),
-        weights(model.graph(), module, warn) {}
+  Importer(const OnnxModel &model, const ImportOptions &options,
+           ModuleOp module, WarningSink warn)
+      : model(model), options(options), module(module),
+        builder(module.getContext()), weights(model.graph(), module, warn) {}
 
   llvm::Error run();
 
@@ -52,16 +55,20 @@ private:
   llvm::Error importNodes(const Graph &graph);
   llvm::Error importNode(const Node &node);
   llvm::Error importBranch(const Node &node);
-  Outputs build(const Node &node, const OpRow &row, ArrayRef<Value> inputs, Location loc);
+  Outputs build(const Node &node, const OpRow &row, ArrayRef<Value> inputs,
+                Location loc);
   Value importConstant(const Node &node, Location loc);
-  Value resolve(llvm::StringRef name, const Node &user, unsigned operand, Location loc);
+  Value resolve(llvm::StringRef name, const Node &user, unsigned operand,
+                Location loc);
   void noteUnsupported(const std::string &what) {
     if (noted.insert(what).second)
       unsupported.push_back(what);
   }
   std::string whyUnknown(const Node &node) const;
   Location locationOf(const Node &node) {
-    llvm::StringRef name = !node.name.empty() || node.outputs.empty() ? node.name : node.outputs.front();
+    llvm::StringRef name = !node.name.empty() || node.outputs.empty()
+                               ? node.name
+                               : node.outputs.front();
     return NameLoc::get(builder.getStringAttr(name));
   }
 
@@ -104,7 +111,8 @@ static llvm::DenseSet<const Node *> findLive(const Graph &graph) {
       }
   };
   while (!wanted.empty())
-    if (const Node *node = producers.lookup(wanted.pop_back_val()); node && live.insert(node).second)
+    if (const Node *node = producers.lookup(wanted.pop_back_val());
+        node && live.insert(node).second)
       wantInputs(*node, wantInputs);
   return live;
 }
@@ -121,37 +129,46 @@ llvm::Error Importer::createFunction(const ModelInterface &interface) {
   for (const ValueInterface &input : interface.inputs) {
     Type element = convertType(builder.getContext(), input.type);
     if (!element)
-      noteUnsupported("the input " + quoted(input.name) + " has the element type " + nameOf(input.type));
+      noteUnsupported("the input " + quoted(input.name) +
+                      " has the element type " + nameOf(input.type));
     Shape shape;
     for (auto [index, dim] : llvm::enumerate(input.dims)) {
       if (!dim.size) {
         llvm::StringRef flag = dim.isBatch ? "--batch N" : "--dim NAME=N";
-        missing += "\n  dimension " + std::to_string(index) + " of the input " + quoted(input.name) + ", " +
-                   (dim.symbol.empty() ? "without a name: export with a named or fixed size"
-                                       : quoted(dim.symbol) + ": give it with " +
-                                             (dim.isBatch ? "--batch N" : "--dim " + dim.symbol + "=N"));
+        missing += "\n  dimension " + std::to_string(index) + " of the input " +
+                   quoted(input.name) + ", " +
+                   (dim.symbol.empty()
+                        ? "without a name: export with a named or fixed size"
+                        : quoted(dim.symbol) + ": give it with " +
+                              (dim.isBatch ? "--batch N"
+                                           : "--dim " + dim.symbol + "=N"));
       }
       shape.push_back(dim.size.value_or(1));
     }
     if (llvm::Error error = [&] {
           OpBuilder scratch(builder.getContext());
           static const Node none;
-          return NodeBuilder(none, 0, scratch, scratch.getUnknownLoc(), {}).checkShape(shape);
+          return NodeBuilder(none, 0, scratch, scratch.getUnknownLoc(), {})
+              .checkShape(shape);
         }())
       return addContext(std::move(error), "the input " + quoted(input.name));
-    types.push_back(RankedTensorType::get(shape, element ? element : builder.getF32Type()));
+    types.push_back(
+        RankedTensorType::get(shape, element ? element : builder.getF32Type()));
     names.push_back(builder.getStringAttr(input.name));
     locations.push_back(NameLoc::get(builder.getStringAttr(input.name)));
   }
   if (!missing.empty())
-    return makeError(ErrorKind::Contradiction, "these dimensions have no size:" + missing);
+    return makeError(ErrorKind::Contradiction,
+                     "these dimensions have no size:" + missing);
 
   builder.setInsertionPointToEnd(module.getBody());
-  function = func::FuncOp::create(builder, NameLoc::get(builder.getStringAttr(model.graph().name)), options.functionName,
-                                  builder.getFunctionType(types, {}));
+  function = func::FuncOp::create(
+      builder, NameLoc::get(builder.getStringAttr(model.graph().name)),
+      options.functionName, builder.getFunctionType(types, {}));
   function->setAttr("dit.inputs", builder.getArrayAttr(names));
   Block *body = builder.createBlock(&function.getBody(), {}, types, locations);
-  for (auto [input, argument] : llvm::zip(model.graph().inputs, body->getArguments()))
+  for (auto [input, argument] :
+       llvm::zip(model.graph().inputs, body->getArguments()))
     values[input.name] = argument;
   return llvm::Error::success();
 }
@@ -164,24 +181,30 @@ llvm::Error Importer::finishFunction() {
     Location loc = NameLoc::get(builder.getStringAttr(output.name));
     Value value = resolve(output.name, none, 0, loc);
     if (!value)
-      return makeError(ErrorKind::Unsupported, "the output " + quoted(output.name) + " cannot be computed");
+      return makeError(ErrorKind::Unsupported, "the output " +
+                                                   quoted(output.name) +
+                                                   " cannot be computed");
     ArrayRef<int64_t> shape = getTensorType(value).getShape();
     bool fits = !output.shape || output.shape->size() == shape.size();
     for (size_t dim = 0; output.shape && fits && dim < shape.size(); ++dim)
       fits = (*output.shape)[dim].size.value_or(shape[dim]) == shape[dim];
     if (!fits)
-      return makeError(ErrorKind::Malformed, "the shape " + describeShape(shape) + " of the output " + quoted(output.name) +
-                                                 " contradicts what the file declares for it");
+      return makeError(ErrorKind::Malformed,
+                       "the shape " + describeShape(shape) + " of the output " +
+                           quoted(output.name) +
+                           " contradicts what the file declares for it");
     results.push_back(value);
     names.push_back(builder.getStringAttr(output.name));
   }
   function->setAttr("dit.outputs", builder.getArrayAttr(names));
   func::ReturnOp::create(builder, function.getLoc(), results);
-  function.setType(builder.getFunctionType(function.getArgumentTypes(), ValueRange(results).getTypes()));
+  function.setType(builder.getFunctionType(function.getArgumentTypes(),
+                                           ValueRange(results).getTypes()));
   eraseUnused(function.getBody().front());
   weights.finish(function);
   if (failed(verify(function)))
-    return llvm::createStringError("internal error: the imported function does not verify");
+    return llvm::createStringError(
+        "internal error: the imported function does not verify");
   return llvm::Error::success();
 }
 
@@ -190,13 +213,16 @@ llvm::Error Importer::run() {
   if (!interface)
     return interface.takeError();
   if (module.lookupSymbol(options.functionName))
-    return makeError(ErrorKind::Contradiction, "the module already has a function " + quoted(options.functionName));
+    return makeError(ErrorKind::Contradiction,
+                     "the module already has a function " +
+                         quoted(options.functionName));
   if (llvm::Error error = createFunction(*interface))
     return error;
   llvm::Error error = importNodes(model.graph());
   if (!error && !unsupported.empty())
-    error = makeError(ErrorKind::Unsupported,
-                      "these cannot be imported:\n  " + llvm::join(unsupported, "\n  "));
+    error =
+        makeError(ErrorKind::Unsupported, "these cannot be imported:\n  " +
+                                              llvm::join(unsupported, "\n  "));
   if (!error)
     error = finishFunction();
   if (error)
@@ -208,7 +234,8 @@ llvm::Error Importer::run() {
 // Nodes
 //===----------------------------------------------------------------------===//
 
-Value Importer::resolve(llvm::StringRef name, const Node &user, unsigned operand, Location loc) {
+Value Importer::resolve(llvm::StringRef name, const Node &user,
+                        unsigned operand, Location loc) {
   if (auto known = values.find(name); known != values.end())
     return known->second;
   const Tensor *tensor = initializers.lookup(name);
@@ -216,7 +243,8 @@ Value Importer::resolve(llvm::StringRef name, const Node &user, unsigned operand
     return {};
   Value value = weights.read(builder, loc, *tensor, user, operand);
   if (!value) {
-    noteUnsupported("the initializer " + quoted(name) + " has the element type " + nameOf(tensor->type));
+    noteUnsupported("the initializer " + quoted(name) +
+                    " has the element type " + nameOf(tensor->type));
     values[name] = value;
   }
   return value;
@@ -227,10 +255,12 @@ Value Importer::importConstant(const Node &node, Location loc) {
   MLIRContext *context = builder.getContext();
   auto make = [&](Type element, ArrayRef<int64_t> shape, auto values) -> Value {
     auto type = RankedTensorType::get(shape, element);
-    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, ArrayRef(values)));
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::get(type, ArrayRef(values)));
   };
   for (const NodeAttribute &attribute : node.attributes) {
-    int64_t numbers = attribute.numbers.size(), integers = attribute.integers.size();
+    int64_t numbers = attribute.numbers.size(),
+            integers = attribute.integers.size();
     if (attribute.name == "value" && attribute.tensor)
       return weights.constant(builder, loc, *attribute.tensor);
     if (attribute.name == "value_float")
@@ -247,26 +277,33 @@ Value Importer::importConstant(const Node &node, Location loc) {
 
 std::string Importer::whyUnknown(const Node &node) const {
   if (llvm::is_contained(model.contents().functions, node.opType))
-    return "it calls a function of the model; export with functions inlined (onnx.inliner)";
+    return "it calls a function of the model; export with functions inlined "
+           "(onnx.inliner)";
   if (!node.domain.empty())
-    return "the domain " + quoted(node.domain) + " is not known, or this op of it; ONNX's own ops are needed";
+    return "the domain " + quoted(node.domain) +
+           " is not known, or this op of it; ONNX's own ops are needed";
   return "this op is not supported";
 }
 
 /// An If whose condition is known is its branch.
 llvm::Error Importer::importBranch(const Node &node) {
-  Value condition = resolve(node.inputs.empty() ? "" : node.inputs[0], node, 0, locationOf(node));
+  Value condition = resolve(node.inputs.empty() ? "" : node.inputs[0], node, 0,
+                            locationOf(node));
   std::optional<double> known = getSplat(condition);
-  const NodeAttribute *branch = known ? node.find(*known ? "then_branch" : "else_branch") : nullptr;
+  const NodeAttribute *branch =
+      known ? node.find(*known ? "then_branch" : "else_branch") : nullptr;
   if (!branch || !branch->graph) {
     if (condition || !values.count(node.inputs.empty() ? "" : node.inputs[0]))
-      noteUnsupported("the " + node.label() + ": its condition depends on the model's inputs");
+      noteUnsupported("the " + node.label() +
+                      ": its condition depends on the model's inputs");
     for (llvm::StringRef name : node.outputs)
       values[name] = Value();
     return llvm::Error::success();
   }
   if (branch->graph->outputs.size() != node.outputs.size())
-    return makeError(ErrorKind::Malformed, "the " + node.label() + " has another number of outputs than its branch");
+    return makeError(ErrorKind::Malformed,
+                     "the " + node.label() +
+                         " has another number of outputs than its branch");
   if (llvm::Error error = importNodes(*branch->graph))
     return error;
   for (auto [inner, outer] : llvm::zip(branch->graph->outputs, node.outputs))
@@ -274,11 +311,16 @@ llvm::Error Importer::importBranch(const Node &node) {
   return llvm::Error::success();
 }
 
-Outputs Importer::build(const Node &node, const OpRow &row, ArrayRef<Value> inputs, Location loc) {
+Outputs Importer::build(const Node &node, const OpRow &row,
+                        ArrayRef<Value> inputs, Location loc) {
   NodeBuilder context(node, model.opset(), builder, loc, inputs);
   if (inputs.size() < row.fewestInputs || inputs.size() > row.mostInputs ||
-      llvm::is_contained(inputs.take_front(row.mostInputs == anyNumber ? inputs.size() : row.fewestInputs), Value()))
-    return context.malformed("it has " + Twine(inputs.size()) + " inputs, or left out one that it needs");
+      llvm::is_contained(inputs.take_front(row.mostInputs == anyNumber
+                                               ? inputs.size()
+                                               : row.fewestInputs),
+                         Value()))
+    return context.malformed("it has " + Twine(inputs.size()) +
+                             " inputs, or left out one that it needs");
   Block &block = function.getBody().front();
   Operation *last = block.empty() ? nullptr : &block.back();
   Outputs results = row.build(context);
@@ -298,7 +340,8 @@ llvm::Error Importer::importNode(const Node &node) {
   if (node.domain.empty() && node.opType == "Constant") {
     Value value = importConstant(node, loc);
     if (!value)
-      noteUnsupported("the " + node.label() + ": its value is of a kind or type that is not supported");
+      noteUnsupported("the " + node.label() +
+                      ": its value is of a kind or type that is not supported");
     if (!node.outputs.empty())
       values[node.outputs[0]] = value;
     return llvm::Error::success();
@@ -309,7 +352,8 @@ llvm::Error Importer::importNode(const Node &node) {
 
   // Identity of an initializer is a parameter that the exporter found equal to
   // another: a weight of its own, of the same bytes.
-  if (row && node.opType == "Identity" && node.inputs.size() == 1 && node.outputs.size() == 1)
+  if (row && node.opType == "Identity" && node.inputs.size() == 1 &&
+      node.outputs.size() == 1)
     if (const Tensor *tensor = initializers.lookup(node.inputs[0])) {
       Tensor &alias = tensors.emplace_back(*tensor);
       if (!ParameterNames::isGenerated(node.outputs[0]))
@@ -332,13 +376,15 @@ llvm::Error Importer::importNode(const Node &node) {
     if (built) {
       results = *built;
     } else {
-      llvm::Error rest = llvm::handleErrors(built.takeError(), [&](const ImportError &error) -> llvm::Error {
-        std::string text = "the " + node.label() + ": " + error.getMessage().str();
-        if (error.getKind() != ErrorKind::Unsupported)
-          return makeError(error.getKind(), text);
-        noteUnsupported(text);
-        return llvm::Error::success();
-      });
+      llvm::Error rest = llvm::handleErrors(
+          built.takeError(), [&](const ImportError &error) -> llvm::Error {
+            std::string text =
+                "the " + node.label() + ": " + error.getMessage().str();
+            if (error.getKind() != ErrorKind::Unsupported)
+              return makeError(error.getKind(), text);
+            noteUnsupported(text);
+            return llvm::Error::success();
+          });
       if (rest)
         return rest;
     }
@@ -349,8 +395,12 @@ llvm::Error Importer::importNode(const Node &node) {
     if (name.empty())
       continue;
     values[name] = value;
-    if (complete && value && llvm::any_of(getTensorType(value).getShape(), [](int64_t size) { return size > mostElements; }))
-      return makeError(ErrorKind::Unsupported, "the " + node.label() + " has a result that is too large");
+    if (complete && value &&
+        llvm::any_of(getTensorType(value).getShape(),
+                     [](int64_t size) { return size > mostElements; }))
+      return makeError(ErrorKind::Unsupported,
+                       "the " + node.label() +
+                           " has a result that is too large");
   }
   return llvm::Error::success();
 }
@@ -366,9 +416,11 @@ llvm::Error Importer::importNodes(const Graph &graph) {
   return llvm::Error::success();
 }
 
-llvm::Error importModel(const OnnxModel &model, const ImportOptions &options, ModuleOp module, WarningSink warn) {
+llvm::Error importModel(const OnnxModel &model, const ImportOptions &options,
+                        ModuleOp module, WarningSink warn) {
   llvm::Error error = Importer(model, options, module, warn).run();
-  return error ? addContext(std::move(error), quoted(model.name())) : llvm::Error::success();
+  return error ? addContext(std::move(error), quoted(model.name()))
+               : llvm::Error::success();
 }
 
 } // namespace dit::onnx

@@ -76,7 +76,7 @@ bool isFloat(ElementType type) {
 }
 
 std::optional<llvm::StringRef> findProperty(llvm::ArrayRef<Property> properties,
-                                    llvm::StringRef key) {
+                                            llvm::StringRef key) {
   for (const Property &property : properties)
     if (property.key == key)
       return property.value;

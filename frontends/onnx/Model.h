@@ -56,9 +56,13 @@ struct Property {
   llvm::StringRef key, value;
 };
 
+/// The key under which dynamo says what an initializer was to PyTorch.
+inline constexpr llvm::StringLiteral kindKey =
+    "pkg.torch.export.graph_signature.InputSpec.kind";
+
 /// The value of `key`, or nothing.
 std::optional<llvm::StringRef> findProperty(llvm::ArrayRef<Property> properties,
-                                    llvm::StringRef key);
+                                            llvm::StringRef key);
 
 /// A constant tensor: an initializer or an attribute.
 struct Tensor {
@@ -149,6 +153,9 @@ struct Graph {
   /// Without those that only repeat an initializer.
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
+  /// Of the file's value_info those that say what an initializer was to
+  /// PyTorch: PARAMETER, BUFFER, …
+  std::vector<Property> kinds;
 };
 
 /// An operator set that the file imports.

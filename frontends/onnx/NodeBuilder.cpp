@@ -41,7 +41,8 @@ DenseElementsAttr getElements(MLIRContext *context, const Tensor &tensor) {
     return {};
   auto type = RankedTensorType::get(tensor.dims, element);
   if (tensor.type != ElementType::Bool)
-    return DenseElementsAttr::getFromRawBuffer(type, ArrayRef<char>(tensor.data.data(), tensor.data.size()));
+    return DenseElementsAttr::getFromRawBuffer(
+        type, ArrayRef<char>(tensor.data.data(), tensor.data.size()));
   SmallVector<bool> values;
   for (char byte : tensor.data)
     values.push_back(byte != 0);
@@ -50,7 +51,8 @@ DenseElementsAttr getElements(MLIRContext *context, const Tensor &tensor) {
 
 DenseElementsAttr getConstant(Value value) {
   auto constant = value ? value.getDefiningOp<arith::ConstantOp>() : nullptr;
-  return constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+  return constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
+                  : DenseElementsAttr();
 }
 
 std::optional<double> getSplat(Value value) {
@@ -60,15 +62,23 @@ std::optional<double> getSplat(Value value) {
   if (isa<FloatType>(constant.getElementType())) {
     llvm::APFloat number = constant.getSplatValue<llvm::APFloat>();
     bool inexact;
-    number.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+    number.convert(llvm::APFloat::IEEEdouble(),
+                   llvm::APFloat::rmNearestTiesToEven, &inexact);
     return number.convertToDouble();
   }
   llvm::APInt number = constant.getSplatValue<llvm::APInt>();
-  return number.getBitWidth() == 1 ? number.getZExtValue() : number.getSExtValue();
+  return number.getBitWidth() == 1 ? number.getZExtValue()
+                                   : number.getSExtValue();
 }
 
 std::string describeShape(ArrayRef<int64_t> shape) {
-  return shape.empty() ? "scalar" : llvm::join(llvm::map_range(shape, [](int64_t size) { return std::to_string(size); }), "x");
+  return shape.empty()
+             ? "scalar"
+             : llvm::join(llvm::map_range(shape,
+                                          [](int64_t size) {
+                                            return std::to_string(size);
+                                          }),
+                          "x");
 }
 
 //===----------------------------------------------------------------------===//
@@ -88,30 +98,39 @@ llvm::Error NodeBuilder::takeFailure() {
   return makeError(*failureKind, failure);
 }
 
-std::optional<Shape> NodeBuilder::constantIntegers(unsigned index, llvm::StringRef what) {
+std::optional<Shape> NodeBuilder::constantIntegers(unsigned index,
+                                                   llvm::StringRef what) {
   DenseElementsAttr constant = getConstant(input(index));
   if (!constant) {
-    fail("its " + what + " depend on the model's inputs, they must be known at compile time", ErrorKind::Unsupported);
+    fail(
+        "its " + what +
+            " depend on the model's inputs, they must be known at compile time",
+        ErrorKind::Unsupported);
     return std::nullopt;
   }
-  if (!isa<IntegerType>(constant.getElementType()) || constant.getNumElements() > mostFolded) {
+  if (!isa<IntegerType>(constant.getElementType()) ||
+      constant.getNumElements() > mostFolded) {
     fail("its " + what + " are not a list of integers");
     return std::nullopt;
   }
   Shape values;
   for (const llvm::APInt &value : constant.getValues<llvm::APInt>())
-    values.push_back(value.getBitWidth() == 1 ? value.getZExtValue() : value.getSExtValue());
+    values.push_back(value.getBitWidth() == 1 ? value.getZExtValue()
+                                              : value.getSExtValue());
   return values;
 }
 
-std::optional<double> NodeBuilder::constantNumber(unsigned index, llvm::StringRef what) {
+std::optional<double> NodeBuilder::constantNumber(unsigned index,
+                                                  llvm::StringRef what) {
   std::optional<double> value = getSplat(input(index));
   if (!value)
-    fail("its " + what + " is not one number known at compile time", ErrorKind::Unsupported);
+    fail("its " + what + " is not one number known at compile time",
+         ErrorKind::Unsupported);
   return value;
 }
 
-const NodeAttribute *NodeBuilder::attribute(llvm::StringRef name, AttributeType type) {
+const NodeAttribute *NodeBuilder::attribute(llvm::StringRef name,
+                                            AttributeType type) {
   const NodeAttribute *found = node.find(name);
   if (!found || found->type == type)
     return found;
@@ -129,14 +148,16 @@ double NodeBuilder::number(llvm::StringRef name, double otherwise) {
   return found ? found->number : otherwise;
 }
 
-llvm::StringRef NodeBuilder::text(llvm::StringRef name, llvm::StringRef otherwise) {
+llvm::StringRef NodeBuilder::text(llvm::StringRef name,
+                                  llvm::StringRef otherwise) {
   const NodeAttribute *found = attribute(name, AttributeType::String);
   return found ? found->text : otherwise;
 }
 
 Shape NodeBuilder::integers(llvm::StringRef name, Shape otherwise) {
   const NodeAttribute *found = attribute(name, AttributeType::Ints);
-  return found ? Shape(found->integers.begin(), found->integers.end()) : otherwise;
+  return found ? Shape(found->integers.begin(), found->integers.end())
+               : otherwise;
 }
 
 //===----------------------------------------------------------------------===//
@@ -146,7 +167,8 @@ Shape NodeBuilder::integers(llvm::StringRef name, Shape otherwise) {
 int64_t NodeBuilder::axis(int64_t axis, int64_t rank) {
   if (axis >= -rank && axis < rank)
     return axis < 0 ? axis + rank : axis;
-  fail("axis " + llvm::Twine(axis) + " is outside of a tensor of rank " + llvm::Twine(rank));
+  fail("axis " + llvm::Twine(axis) + " is outside of a tensor of rank " +
+       llvm::Twine(rank));
   return 0;
 }
 
@@ -166,9 +188,12 @@ llvm::Error NodeBuilder::checkShape(ArrayRef<int64_t> shape) const {
   int64_t count = 1;
   for (int64_t size : shape) {
     if (size < 0)
-      return malformed("a dimension of its result would be " + llvm::Twine(size));
-    if (size > mostElements || (count *= std::max<int64_t>(size, 1)) > mostElements)
-      return unsupported("its result " + describeShape(shape) + " has more than 2^40 elements");
+      return malformed("a dimension of its result would be " +
+                       llvm::Twine(size));
+    if (size > mostElements ||
+        (count *= std::max<int64_t>(size, 1)) > mostElements)
+      return unsupported("its result " + describeShape(shape) +
+                         " has more than 2^40 elements");
   }
   return llvm::Error::success();
 }
@@ -180,13 +205,19 @@ llvm::Expected<Shape> NodeBuilder::commonShape(ArrayRef<Value> values) const {
   Shape common(rank, 1);
   for (Value value : values) {
     ArrayRef<int64_t> shape = getTensorType(value).getShape();
-    for (auto [size, target] : llvm::zip(llvm::reverse(shape), llvm::reverse(common))) {
+    for (auto [size, target] :
+         llvm::zip(llvm::reverse(shape), llvm::reverse(common))) {
       if (target == 1)
         target = size;
       else if (size != 1 && size != target)
-        return malformed("the shapes of its inputs contradict: " +
-                         llvm::join(llvm::map_range(values, [](Value v) { return describeShape(getTensorType(v).getShape()); }),
-                                    " and "));
+        return malformed(
+            "the shapes of its inputs contradict: " +
+            llvm::join(llvm::map_range(values,
+                                       [](Value v) {
+                                         return describeShape(
+                                             getTensorType(v).getShape());
+                                       }),
+                       " and "));
     }
   }
   if (llvm::Error error = checkShape(common))
@@ -194,17 +225,21 @@ llvm::Expected<Shape> NodeBuilder::commonShape(ArrayRef<Value> values) const {
   return common;
 }
 
-llvm::Expected<Value> NodeBuilder::broadcast(Value value, ArrayRef<int64_t> shape) {
+llvm::Expected<Value> NodeBuilder::broadcast(Value value,
+                                             ArrayRef<int64_t> shape) {
   if (llvm::Error error = checkShape(shape))
     return error;
   RankedTensorType type = getTensorType(value);
   int64_t missing = static_cast<int64_t>(shape.size()) - type.getRank();
   bool fits = missing >= 0;
   for (int64_t dim = 0; fits && dim < type.getRank(); ++dim)
-    fits = type.getDimSize(dim) == 1 || type.getDimSize(dim) == shape[dim + missing];
+    fits = type.getDimSize(dim) == 1 ||
+           type.getDimSize(dim) == shape[dim + missing];
   if (!fits)
-    return malformed("shape " + describeShape(type.getShape()) + " does not broadcast to " + describeShape(shape));
-  if (DenseElementsAttr constant = getConstant(value); constant && constant.isSplat())
+    return malformed("shape " + describeShape(type.getShape()) +
+                     " does not broadcast to " + describeShape(shape));
+  if (DenseElementsAttr constant = getConstant(value);
+      constant && constant.isSplat())
     return make<arith::ConstantOp>(constant.resizeSplat(type.clone(shape)));
   return createNumpyBroadcast(builder, loc, value, shape);
 }
@@ -230,11 +265,13 @@ Value NodeBuilder::integerConstant(ArrayRef<int64_t> values, bool scalar) {
   Shape shape;
   if (!scalar)
     shape.push_back(values.size());
-  return make<arith::ConstantOp>(DenseElementsAttr::get(tensor(shape, builder.getI64Type()), values));
+  return make<arith::ConstantOp>(
+      DenseElementsAttr::get(tensor(shape, builder.getI64Type()), values));
 }
 
 Value NodeBuilder::empty(RankedTensorType type) {
-  return make<arith::ConstantOp>(DenseElementsAttr::get(type, ArrayRef<Attribute>()));
+  return make<arith::ConstantOp>(
+      DenseElementsAttr::get(type, ArrayRef<Attribute>()));
 }
 
 Value NodeBuilder::reshape(Value value, ArrayRef<int64_t> shape) {
@@ -245,7 +282,8 @@ Value NodeBuilder::reshape(Value value, ArrayRef<int64_t> shape) {
 }
 
 Value NodeBuilder::transpose(Value value, ArrayRef<int64_t> permutation) {
-  return llvm::is_sorted(permutation) ? value : make<TransposeOp>(value, permutation);
+  return llvm::is_sorted(permutation) ? value
+                                      : make<TransposeOp>(value, permutation);
 }
 
 Value NodeBuilder::moveDimension(Value value, int64_t from, int64_t to) {
@@ -266,7 +304,8 @@ Value NodeBuilder::concat(ArrayRef<Value> values, int64_t dim) {
   return parts.size() == 1 ? parts.front() : make<tensor::ConcatOp>(dim, parts);
 }
 
-Value NodeBuilder::reduce(ReduceKind kind, Value value, ArrayRef<int64_t> dims) {
+Value NodeBuilder::reduce(ReduceKind kind, Value value,
+                          ArrayRef<int64_t> dims) {
   return dims.empty() ? value : make<ReduceOp>(kind, value, dims);
 }
 

@@ -33,7 +33,8 @@ mlir::Type convertType(mlir::MLIRContext *context, ElementType type);
 
 /// The tensor's elements as an attribute with a copy of them; null for types
 /// that have no counterpart in IR.
-mlir::DenseElementsAttr getElements(mlir::MLIRContext *context, const Tensor &tensor);
+mlir::DenseElementsAttr getElements(mlir::MLIRContext *context,
+                                    const Tensor &tensor);
 /// The value's elements if it is an arith.constant, else null.
 mlir::DenseElementsAttr getConstant(mlir::Value value);
 /// The one number that all elements of a constant are, or nothing.
@@ -42,7 +43,8 @@ std::optional<double> getSplat(mlir::Value value);
 /// See the head of this file.
 class NodeBuilder {
 public:
-  NodeBuilder(const Node &node, int64_t opset, mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs)
+  NodeBuilder(const Node &node, int64_t opset, mlir::OpBuilder &builder,
+              mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs)
       : node(node), opset(opset), builder(builder), loc(loc), inputs(inputs) {}
 
   const Node &node;
@@ -54,7 +56,9 @@ public:
   // Inputs.
   unsigned numInputs() const { return inputs.size(); }
   /// Input `index`; null where it is left out.
-  mlir::Value input(unsigned index) const { return index < inputs.size() ? inputs[index] : mlir::Value(); }
+  mlir::Value input(unsigned index) const {
+    return index < inputs.size() ? inputs[index] : mlir::Value();
+  }
   /// The integers of a constant input; nothing (and a failure) if the input is
   /// there but not known. `what` names it.
   std::optional<Shape> constantIntegers(unsigned index, llvm::StringRef what);
@@ -69,8 +73,12 @@ public:
   Shape integers(llvm::StringRef name, Shape otherwise = {});
 
   // Failures.
-  llvm::Error unsupported(const llvm::Twine &why) const { return makeError(ErrorKind::Unsupported, why); }
-  llvm::Error malformed(const llvm::Twine &why) const { return makeError(ErrorKind::Malformed, why); }
+  llvm::Error unsupported(const llvm::Twine &why) const {
+    return makeError(ErrorKind::Unsupported, why);
+  }
+  llvm::Error malformed(const llvm::Twine &why) const {
+    return makeError(ErrorKind::Malformed, why);
+  }
   /// The first sticky failure, or success.
   llvm::Error takeFailure();
 
@@ -83,32 +91,41 @@ public:
   llvm::Error checkShape(llvm::ArrayRef<int64_t> shape) const;
 
   // IR.
-  mlir::RankedTensorType tensor(llvm::ArrayRef<int64_t> shape, mlir::Type element) const {
+  mlir::RankedTensorType tensor(llvm::ArrayRef<int64_t> shape,
+                                mlir::Type element) const {
     return mlir::RankedTensorType::get(shape, element);
   }
   /// A constant like `like`, all `value`.
-  mlir::Value splat(mlir::Value like, double value) { return createSplat(builder, loc, getTensorType(like), value); }
+  mlir::Value splat(mlir::Value like, double value) {
+    return createSplat(builder, loc, getTensorType(like), value);
+  }
   /// A constant of a type without elements.
   mlir::Value empty(mlir::RankedTensorType type);
   /// A rank-1 int64 constant, or a scalar.
-  mlir::Value integerConstant(llvm::ArrayRef<int64_t> values, bool scalar = false);
+  mlir::Value integerConstant(llvm::ArrayRef<int64_t> values,
+                              bool scalar = false);
   /// `value` in another shape of as many elements, also none.
   mlir::Value reshape(mlir::Value value, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Value value, llvm::ArrayRef<int64_t> permutation);
   /// `value` with dimension `from` moved to `to`.
   mlir::Value moveDimension(mlir::Value value, int64_t from, int64_t to);
-  mlir::Value cast(mlir::Value value, mlir::Type element) { return createCast(builder, loc, value, element); }
-  mlir::Value slice(mlir::Value value, int64_t dim, int64_t offset, int64_t size) {
+  mlir::Value cast(mlir::Value value, mlir::Type element) {
+    return createCast(builder, loc, value, element);
+  }
+  mlir::Value slice(mlir::Value value, int64_t dim, int64_t offset,
+                    int64_t size) {
     return createSlice(builder, loc, value, dim, offset, size);
   }
   mlir::Value concat(llvm::ArrayRef<mlir::Value> values, int64_t dim);
-  mlir::Value reduce(ReduceKind kind, mlir::Value value, llvm::ArrayRef<int64_t> dims);
+  mlir::Value reduce(ReduceKind kind, mlir::Value value,
+                     llvm::ArrayRef<int64_t> dims);
   /// The common shape of `values` by numpy's rule.
   llvm::Expected<Shape> commonShape(llvm::ArrayRef<mlir::Value> values) const;
   /// `values` repeated to their common shape.
   llvm::Error broadcast(llvm::MutableArrayRef<mlir::Value> values);
   /// `value` repeated to `shape`.
-  llvm::Expected<mlir::Value> broadcast(mlir::Value value, llvm::ArrayRef<int64_t> shape);
+  llvm::Expected<mlir::Value> broadcast(mlir::Value value,
+                                        llvm::ArrayRef<int64_t> shape);
 
   template <typename Op, typename... Args>
   mlir::Value make(Args &&...args) {

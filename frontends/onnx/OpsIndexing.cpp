@@ -14,7 +14,9 @@ using namespace mlir;
 
 namespace dit::onnx {
 
-static ArrayRef<int64_t> shapeOf(Value value) { return getTensorType(value).getShape(); }
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return getTensorType(value).getShape();
+}
 static int64_t rankOf(Value value) { return getTensorType(value).getRank(); }
 
 static llvm::Error wantIndices(NodeBuilder &n, Value indices) {
@@ -25,13 +27,15 @@ static llvm::Error wantIndices(NodeBuilder &n, Value indices) {
 }
 
 /// Constant indices from 0 on, checked against `size`.
-static llvm::Expected<Shape> knownIndices(NodeBuilder &n, unsigned input, int64_t size) {
+static llvm::Expected<Shape> knownIndices(NodeBuilder &n, unsigned input,
+                                          int64_t size) {
   std::optional<Shape> indices = n.constantIntegers(input, "indices");
   if (!indices)
     return n.takeFailure();
   for (int64_t &index : *indices) {
     if (index < -size || index >= size)
-      return n.malformed("index " + llvm::Twine(index) + " is outside of a dimension of " + llvm::Twine(size));
+      return n.malformed("index " + llvm::Twine(index) +
+                         " is outside of a dimension of " + llvm::Twine(size));
     index += index < 0 ? size : 0;
   }
   return *indices;
@@ -64,18 +68,21 @@ static Outputs gather(NodeBuilder &n) {
   if (!from[axis])
     return n.malformed("it looks up a dimension without elements");
 
-  if (DenseElementsAttr constant = getConstant(indices); constant && constant.getNumElements() <= mostFolded) {
+  if (DenseElementsAttr constant = getConstant(indices);
+      constant && constant.getNumElements() <= mostFolded) {
     llvm::Expected<Shape> known = knownIndices(n, 1, from[axis]);
     if (!known)
       return known.takeError();
     if (std::optional<int64_t> step = commonStep(*known)) {
-      SmallVector<OpFoldResult> offsets(rank, n.builder.getIndexAttr(0)), strides(rank, n.builder.getIndexAttr(1)), sizes;
+      SmallVector<OpFoldResult> offsets(rank, n.builder.getIndexAttr(0)),
+          strides(rank, n.builder.getIndexAttr(1)), sizes;
       for (int64_t size : from)
         sizes.push_back(n.builder.getIndexAttr(size));
       offsets[axis] = n.builder.getIndexAttr(known->front());
       sizes[axis] = n.builder.getIndexAttr(known->size());
       strides[axis] = n.builder.getIndexAttr(*step);
-      return Values{n.reshape(n.make<tensor::ExtractSliceOp>(table, offsets, sizes, strides), to)};
+      return Values{n.reshape(
+          n.make<tensor::ExtractSliceOp>(table, offsets, sizes, strides), to)};
     }
     indices = n.reshape(n.integerConstant(*known), shapeOf(indices));
   }
@@ -100,8 +107,10 @@ static Shape stridesOf(ArrayRef<int64_t> shape) {
   return strides;
 }
 
-/// indices[…, k] as one number: Σ index · stride, negative indices from the end.
-static Value linearIndex(NodeBuilder &n, Value indices, ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides) {
+/// indices[…, k] as one number: Σ index · stride, negative indices from the
+/// end.
+static Value linearIndex(NodeBuilder &n, Value indices, ArrayRef<int64_t> sizes,
+                         ArrayRef<int64_t> strides) {
   indices = n.cast(indices, n.builder.getI64Type());
   int64_t last = rankOf(indices) - 1;
   Shape shape(shapeOf(indices).drop_back());
@@ -109,7 +118,8 @@ static Value linearIndex(NodeBuilder &n, Value indices, ArrayRef<int64_t> sizes,
   for (auto [place, size, stride] : llvm::enumerate(sizes, strides)) {
     Value index = n.reshape(n.slice(indices, last, place, 1), shape);
     Value wrapped = n.make<arith::AddIOp>(index, n.splat(index, size));
-    Value negative = n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, index, n.splat(index, 0));
+    Value negative = n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, index,
+                                           n.splat(index, 0));
     index = n.make<arith::SelectOp>(negative, wrapped, index);
     Value term = n.make<arith::MulIOp>(index, n.splat(index, stride));
     sum = sum ? n.make<arith::AddIOp>(sum, term) : term;
@@ -125,17 +135,23 @@ static Outputs gatherNd(NodeBuilder &n) {
   if (n.integer("batch_dims", 0))
     return n.unsupported("with batch_dims");
   int64_t depth = rankOf(indices) ? shapeOf(indices).back() : 0;
-  if (depth < 1 || depth > rankOf(data) || !getTensorType(data).getNumElements())
-    return n.malformed("its indices of shape " + describeShape(shapeOf(indices)) + " do not fit data of shape " +
-                       describeShape(shapeOf(data)));
-  ArrayRef<int64_t> indexed = shapeOf(data).take_front(depth), rest = shapeOf(data).drop_front(depth);
-  Shape flat{std::accumulate(indexed.begin(), indexed.end(), int64_t(1), std::multiplies<int64_t>())};
+  if (depth < 1 || depth > rankOf(data) ||
+      !getTensorType(data).getNumElements())
+    return n.malformed(
+        "its indices of shape " + describeShape(shapeOf(indices)) +
+        " do not fit data of shape " + describeShape(shapeOf(data)));
+  ArrayRef<int64_t> indexed = shapeOf(data).take_front(depth),
+                    rest = shapeOf(data).drop_front(depth);
+  Shape flat{std::accumulate(indexed.begin(), indexed.end(), int64_t(1),
+                             std::multiplies<int64_t>())};
   llvm::append_range(flat, rest);
   Shape to(shapeOf(indices).drop_back());
   llvm::append_range(to, rest);
   if (llvm::Error error = n.checkShape(to))
     return error;
-  return Values{n.make<GatherOp>(n.reshape(data, flat), linearIndex(n, indices, indexed, stridesOf(indexed)))};
+  return Values{
+      n.make<GatherOp>(n.reshape(data, flat),
+                       linearIndex(n, indices, indexed, stridesOf(indexed)))};
 }
 
 /// out[i, j] = data[i, indices[i, j]]: all of data looked up by one number.
@@ -149,23 +165,28 @@ static Outputs gatherElements(NodeBuilder &n) {
   ArrayRef<int64_t> shape = shapeOf(indices);
   bool fits = rankOf(indices) == rank && getTensorType(data).getNumElements();
   for (int64_t dim = 0; fits && dim < rank; ++dim)
-    fits = dim == axis || (shape[dim] <= shapeOf(data)[dim] && shape[dim] <= mostFolded);
+    fits = dim == axis ||
+           (shape[dim] <= shapeOf(data)[dim] && shape[dim] <= mostFolded);
   if (!fits)
-    return n.malformed("its indices of shape " + describeShape(shape) + " do not fit data of shape " +
+    return n.malformed("its indices of shape " + describeShape(shape) +
+                       " do not fit data of shape " +
                        describeShape(shapeOf(data)));
   Shape strides = stridesOf(shapeOf(data)), one(shape);
   one.push_back(1);
-  Value place = linearIndex(n, n.reshape(indices, one), shapeOf(data)[axis], strides[axis]);
+  Value place = linearIndex(n, n.reshape(indices, one), shapeOf(data)[axis],
+                            strides[axis]);
   for (int64_t dim = 0; dim < rank; ++dim) {
     if (dim == axis)
       continue;
     Shape values;
     for (int64_t index = 0; index < shape[dim]; ++index)
       values.push_back(index * strides[dim]);
-    Value term = createBroadcast(n.builder, n.loc, n.integerConstant(values), shape, {dim});
+    Value term = createBroadcast(n.builder, n.loc, n.integerConstant(values),
+                                 shape, {dim});
     place = n.make<arith::AddIOp>(place, term);
   }
-  return Values{n.make<GatherOp>(n.reshape(data, {getTensorType(data).getNumElements()}), place)};
+  return Values{n.make<GatherOp>(
+      n.reshape(data, {getTensorType(data).getNumElements()}), place)};
 }
 
 static Outputs oneHot(NodeBuilder &n) {
@@ -173,9 +194,12 @@ static Outputs oneHot(NodeBuilder &n) {
   std::optional<double> depth = n.constantNumber(1, "depth");
   if (!depth)
     return n.takeFailure();
-  if (!(*depth >= 1 && *depth <= mostFolded) || getTensorType(n.input(2)).getNumElements() != 2)
-    return n.malformed("its depth is not from 1 to " + llvm::Twine(mostFolded) + ", or its values are not two");
-  int64_t rank = rankOf(indices) + 1, size = *depth, axis = n.axis(n.integer("axis", -1), rank);
+  if (!(*depth >= 1 && *depth <= mostFolded) ||
+      getTensorType(n.input(2)).getNumElements() != 2)
+    return n.malformed("its depth is not from 1 to " + llvm::Twine(mostFolded) +
+                       ", or its values are not two");
+  int64_t rank = rankOf(indices) + 1, size = *depth,
+          axis = n.axis(n.integer("axis", -1), rank);
   if (llvm::Error error = n.takeFailure())
     return error;
   Shape to(shapeOf(indices)), others, places(size);
@@ -186,14 +210,20 @@ static Outputs oneHot(NodeBuilder &n) {
     if (dim != axis)
       others.push_back(dim);
   std::iota(places.begin(), places.end(), 0);
-  Value negative = n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, indices, n.splat(indices, 0));
+  Value negative = n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, indices,
+                                         n.splat(indices, 0));
   Value wrapped = n.make<arith::AddIOp>(indices, n.splat(indices, size));
-  Value wanted = createBroadcast(n.builder, n.loc, n.make<arith::SelectOp>(negative, wrapped, indices), to, others);
-  Value counter = createBroadcast(n.builder, n.loc, n.integerConstant(places), to, {axis});
+  Value wanted = createBroadcast(
+      n.builder, n.loc, n.make<arith::SelectOp>(negative, wrapped, indices), to,
+      others);
+  Value counter =
+      createBroadcast(n.builder, n.loc, n.integerConstant(places), to, {axis});
   Value hit = n.make<arith::CmpIOp>(arith::CmpIPredicate::eq, wanted, counter);
   Value choices[2];
   for (int64_t index : {0, 1})
-    choices[index] = createBroadcast(n.builder, n.loc, n.reshape(n.slice(n.input(2), 0, index, 1), {}), to, {});
+    choices[index] = createBroadcast(
+        n.builder, n.loc, n.reshape(n.slice(n.input(2), 0, index, 1), {}), to,
+        {});
   return Values{n.make<arith::SelectOp>(hit, choices[1], choices[0])};
 }
 
@@ -207,14 +237,16 @@ static Outputs triangle(NodeBuilder &n) {
   if (rank < 2)
     return n.malformed("its input is not a matrix");
   int64_t rows = shapeOf(x)[rank - 2], columns = shapeOf(x)[rank - 1];
-  if (rows > mostFolded || columns > mostFolded || rows * columns > 256 * mostFolded)
+  if (rows > mostFolded || columns > mostFolded ||
+      rows * columns > 256 * mostFolded)
     return n.unsupported("a matrix of more than 2^24 elements");
   bool upper = n.integer("upper", 1);
   SmallVector<bool> kept;
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t column = 0; column < columns; ++column)
       kept.push_back(upper ? column - row >= *k : column - row <= *k);
-  Value mask = n.make<arith::ConstantOp>(DenseElementsAttr::get(n.tensor({rows, columns}, n.builder.getI1Type()), kept));
+  Value mask = n.make<arith::ConstantOp>(DenseElementsAttr::get(
+      n.tensor({rows, columns}, n.builder.getI1Type()), kept));
   llvm::Expected<Value> wide = n.broadcast(mask, shapeOf(x));
   if (!wide)
     return wide.takeError();
@@ -223,10 +255,8 @@ static Outputs triangle(NodeBuilder &n) {
 
 ArrayRef<OpRow> indexingOps() {
   static const OpRow rows[] = {
-      {"Gather", 2, 2, gather},
-      {"GatherElements", 2, 2, gatherElements},
-      {"GatherND", 2, 2, gatherNd},
-      {"OneHot", 3, 3, oneHot},
+      {"Gather", 2, 2, gather},     {"GatherElements", 2, 2, gatherElements},
+      {"GatherND", 2, 2, gatherNd}, {"OneHot", 3, 3, oneHot},
       {"Trilu", 1, 2, triangle},
   };
   return rows;

@@ -10,14 +10,18 @@ using namespace mlir;
 
 namespace dit::onnx {
 
-static ArrayRef<int64_t> shapeOf(Value value) { return getTensorType(value).getShape(); }
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return getTensorType(value).getShape();
+}
 static int64_t rankOf(Value value) { return getTensorType(value).getRank(); }
 
 static llvm::Error wantSameFloats(NodeBuilder &n, ArrayRef<Value> values) {
   Type element = getTensorType(values[0]).getElementType();
   for (Value value : values)
-    if (value && (!isa<FloatType>(element) || getTensorType(value).getElementType() != element))
-      return n.unsupported("on operands that are not of one floating-point type");
+    if (value && (!isa<FloatType>(element) ||
+                  getTensorType(value).getElementType() != element))
+      return n.unsupported(
+          "on operands that are not of one floating-point type");
   return llvm::Error::success();
 }
 
@@ -26,13 +30,17 @@ static llvm::Error wantSameFloats(NodeBuilder &n, ArrayRef<Value> values) {
 //===----------------------------------------------------------------------===//
 
 /// numpy's matmul of tensors of rank 2 and more. A rhs of rank 2 stays shared.
-static llvm::Expected<Value> product(NodeBuilder &n, Value lhs, Value rhs, bool transposeRhs = false) {
+static llvm::Expected<Value> product(NodeBuilder &n, Value lhs, Value rhs,
+                                     bool transposeRhs = false) {
   int64_t leftDepth = shapeOf(lhs).back(), rightRank = rankOf(rhs);
   int64_t rightDepth = shapeOf(rhs)[rightRank - (transposeRhs ? 1 : 2)];
   int64_t columns = shapeOf(rhs)[rightRank - (transposeRhs ? 2 : 1)];
   if (leftDepth != rightDepth)
-    return n.malformed("the shapes contradict: " + describeShape(shapeOf(lhs)) + " times " + describeShape(shapeOf(rhs)));
-  if (llvm::all_of(shapeOf(rhs).drop_back(2), [](int64_t size) { return size == 1; }) && rankOf(lhs) >= rightRank)
+    return n.malformed("the shapes contradict: " + describeShape(shapeOf(lhs)) +
+                       " times " + describeShape(shapeOf(rhs)));
+  if (llvm::all_of(shapeOf(rhs).drop_back(2),
+                   [](int64_t size) { return size == 1; }) &&
+      rankOf(lhs) >= rightRank)
     rhs = n.reshape(rhs, shapeOf(rhs).take_back(2));
   if (rankOf(rhs) > 2) {
     // Both get the common batch.
@@ -63,7 +71,8 @@ static llvm::Expected<Value> product(NodeBuilder &n, Value lhs, Value rhs, bool 
   result.push_back(columns);
   if (llvm::Error error = n.checkShape(result))
     return error;
-  return n.make<MatmulOp>(getTensorType(lhs).clone(result), lhs, rhs, Value(), transposeRhs);
+  return n.make<MatmulOp>(getTensorType(lhs).clone(result), lhs, rhs, Value(),
+                          transposeRhs);
 }
 
 static Outputs matmul(NodeBuilder &n) {
@@ -90,7 +99,8 @@ static Outputs matmul(NodeBuilder &n) {
 }
 
 static Value scaled(NodeBuilder &n, Value value, double factor) {
-  return factor == 1 ? value : n.make<arith::MulFOp>(value, n.splat(value, factor));
+  return factor == 1 ? value
+                     : n.make<arith::MulFOp>(value, n.splat(value, factor));
 }
 
 static Outputs gemm(NodeBuilder &n) {
@@ -107,7 +117,8 @@ static Outputs gemm(NodeBuilder &n) {
   Value value = scaled(n, *result, n.number("alpha", 1));
   if (!bias || n.number("beta", 1) == 0)
     return Values{value};
-  llvm::Expected<Value> term = n.broadcast(scaled(n, bias, n.number("beta", 1)), shapeOf(value));
+  llvm::Expected<Value> term =
+      n.broadcast(scaled(n, bias, n.number("beta", 1)), shapeOf(value));
   if (!term)
     return term.takeError();
   return Values{n.make<arith::AddFOp>(value, *term)};
@@ -118,7 +129,8 @@ static Outputs fusedMatmul(NodeBuilder &n) {
   Value lhs = n.input(0), rhs = n.input(1);
   if (llvm::Error error = wantSameFloats(n, {lhs, rhs}))
     return error;
-  if (n.integer("transBatchA", 0) || n.integer("transBatchB", 0) || rankOf(lhs) < 2 || rankOf(rhs) < 2)
+  if (n.integer("transBatchA", 0) || n.integer("transBatchB", 0) ||
+      rankOf(lhs) < 2 || rankOf(rhs) < 2)
     return n.unsupported("with transposed batches or vectors");
   if (n.integer("transA", 0))
     lhs = n.moveDimension(lhs, rankOf(lhs) - 1, rankOf(lhs) - 2);
@@ -134,7 +146,8 @@ static Outputs fusedMatmul(NodeBuilder &n) {
 
 /// Sums `value`, whose dimensions are called `names`, to those in `wanted`, in
 /// that order.
-static Value arrange(NodeBuilder &n, Value value, std::string names, llvm::StringRef wanted) {
+static Value arrange(NodeBuilder &n, Value value, std::string names,
+                     llvm::StringRef wanted) {
   Shape reduced, permutation;
   std::string kept;
   for (auto [dim, name] : llvm::enumerate(names)) {
@@ -151,7 +164,8 @@ static Value arrange(NodeBuilder &n, Value value, std::string names, llvm::Strin
 
 /// Two operands: names of both and of the result are the batch, names of both
 /// alone are summed, the rest are rows and columns.
-static Outputs einsumProduct(NodeBuilder &n, llvm::StringRef left, llvm::StringRef right, llvm::StringRef wanted,
+static Outputs einsumProduct(NodeBuilder &n, llvm::StringRef left,
+                             llvm::StringRef right, llvm::StringRef wanted,
                              llvm::function_ref<int64_t(char)> sizeOf) {
   std::string batch, depth, rows, columns;
   for (char name : left) {
@@ -171,7 +185,8 @@ static Outputs einsumProduct(NodeBuilder &n, llvm::StringRef left, llvm::StringR
   };
   auto count = [&](llvm::StringRef names) {
     Shape shape = sizes(names);
-    return std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies<int64_t>());
+    return std::accumulate(shape.begin(), shape.end(), int64_t(1),
+                           std::multiplies<int64_t>());
   };
   std::string order = batch + rows + columns;
   if (llvm::Error error = n.checkShape(sizes(order)))
@@ -182,7 +197,8 @@ static Outputs einsumProduct(NodeBuilder &n, llvm::StringRef left, llvm::StringR
   Shape leftShape = problem, rightShape = problem;
   leftShape.append({count(rows), count(depth)});
   rightShape.append({count(depth), count(columns)});
-  llvm::Expected<Value> result = product(n, n.reshape(lhs, leftShape), n.reshape(rhs, rightShape));
+  llvm::Expected<Value> result =
+      product(n, n.reshape(lhs, leftShape), n.reshape(rhs, rightShape));
   if (!result)
     return result.takeError();
   return Values{arrange(n, n.reshape(*result, sizes(order)), order, wanted)};
@@ -199,29 +215,41 @@ static Outputs einsum(NodeBuilder &n) {
   auto letters = [](llvm::StringRef list) {
     std::string sorted = list.str();
     llvm::sort(sorted);
-    return llvm::all_of(list, llvm::isAlpha) && std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+    return llvm::all_of(list, llvm::isAlpha) &&
+           std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
   };
-  if (!llvm::StringRef(equation).contains("->") || !letters(wanted) || !llvm::all_of(names, letters) || names.size() > 2)
-    return n.unsupported("the equation " + quoted(equation) + " (one or two operands, an explicit result, no diagonals, no '...')");
+  if (!llvm::StringRef(equation).contains("->") || !letters(wanted) ||
+      !llvm::all_of(names, letters) || names.size() > 2)
+    return n.unsupported(
+        "the equation " + quoted(equation) +
+        " (one or two operands, an explicit result, no diagonals, no '...')");
   if (names.size() != n.numInputs())
-    return n.malformed("the equation " + quoted(equation) + " has another number of operands");
+    return n.malformed("the equation " + quoted(equation) +
+                       " has another number of operands");
   llvm::StringMap<int64_t> sizes;
   for (auto [index, list] : llvm::enumerate(names)) {
     if (static_cast<int64_t>(list.size()) != rankOf(n.input(index)))
-      return n.malformed("the equation " + quoted(equation) + " does not fit operand " + llvm::Twine(index) + " of shape " +
-                         describeShape(shapeOf(n.input(index))));
+      return n.malformed("the equation " + quoted(equation) +
+                         " does not fit operand " + llvm::Twine(index) +
+                         " of shape " + describeShape(shapeOf(n.input(index))));
     for (auto [name, size] : llvm::zip(list, shapeOf(n.input(index))))
-      if (auto [known, added] = sizes.try_emplace(llvm::StringRef(&name, 1), size); !added && known->second != size)
-        return n.malformed("the equation gives " + llvm::Twine(name) + " two sizes");
+      if (auto [known, added] =
+              sizes.try_emplace(llvm::StringRef(&name, 1), size);
+          !added && known->second != size)
+        return n.malformed("the equation gives " + llvm::Twine(name) +
+                           " two sizes");
   }
   for (char name : wanted)
     if (!sizes.count(llvm::StringRef(&name, 1)))
-      return n.malformed("the equation's result has " + llvm::Twine(name) + ", which no operand has");
+      return n.malformed("the equation's result has " + llvm::Twine(name) +
+                         ", which no operand has");
   if (names.size() == 1)
     return Values{arrange(n, n.input(0), names[0].str(), wanted)};
   if (llvm::Error error = wantSameFloats(n, {n.input(0), n.input(1)}))
     return error;
-  return einsumProduct(n, names[0], names[1], wanted, [&](char name) { return sizes.lookup(llvm::StringRef(&name, 1)); });
+  return einsumProduct(n, names[0], names[1], wanted, [&](char name) {
+    return sizes.lookup(llvm::StringRef(&name, 1));
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,20 +260,23 @@ static Outputs einsum(NodeBuilder &n) {
 static constexpr double masked = -3.4028234663852886e38;
 
 /// An additive fp32 mask [B, H, Tq, Tk], dimensions of 1 where it repeats.
-static llvm::Expected<Value> attentionMask(NodeBuilder &n, Value mask, ArrayRef<int64_t> full) {
+static llvm::Expected<Value> attentionMask(NodeBuilder &n, Value mask,
+                                           ArrayRef<int64_t> full) {
   if (rankOf(mask) > 4)
     return n.malformed("its mask has rank " + llvm::Twine(rankOf(mask)));
   Shape shape(4 - rankOf(mask), 1);
   llvm::append_range(shape, shapeOf(mask));
   for (auto [size, wanted] : llvm::zip(shape, full))
     if (size != 1 && size != wanted)
-      return n.malformed("the shape of its mask is " + describeShape(shapeOf(mask)) + ", which does not broadcast to " +
-                         describeShape(full));
+      return n.malformed(
+          "the shape of its mask is " + describeShape(shapeOf(mask)) +
+          ", which does not broadcast to " + describeShape(full));
   mask = n.reshape(mask, shape);
   if (!getTensorType(mask).getElementType().isInteger(1))
     return n.cast(mask, n.builder.getF32Type());
   RankedTensorType type = n.tensor(shape, n.builder.getF32Type());
-  Value zero = createSplat(n.builder, n.loc, type, 0), low = createSplat(n.builder, n.loc, type, masked);
+  Value zero = createSplat(n.builder, n.loc, type, 0),
+        low = createSplat(n.builder, n.loc, type, masked);
   return n.make<arith::SelectOp>(mask, zero, low);
 }
 
@@ -254,16 +285,20 @@ static Value causalMask(NodeBuilder &n, int64_t queries, int64_t keys) {
   for (int64_t query = 0; query < queries; ++query)
     for (int64_t key = 0; key < keys; ++key)
       values.push_back(key > query ? masked : 0);
-  return n.make<arith::ConstantOp>(
-      DenseElementsAttr::get(n.tensor({1, 1, queries, keys}, n.builder.getF32Type()), ArrayRef<float>(values)));
+  return n.make<arith::ConstantOp>(DenseElementsAttr::get(
+      n.tensor({1, 1, queries, keys}, n.builder.getF32Type()),
+      ArrayRef<float>(values)));
 }
 
 static Outputs attention(NodeBuilder &n) {
   if (n.input(4) || n.input(5) || n.input(6))
     return n.unsupported("with past keys and values");
-  if (n.number("softcap", 0) != 0 || n.integer("qk_matmul_output_mode", 0) != 0 || n.has("softmax_precision"))
-    return n.unsupported("with softcap, softmax_precision or qk_matmul_output_mode");
-  if (llvm::Error error = wantSameFloats(n, {n.input(0), n.input(1), n.input(2)}))
+  if (n.number("softcap", 0) != 0 ||
+      n.integer("qk_matmul_output_mode", 0) != 0 || n.has("softmax_precision"))
+    return n.unsupported(
+        "with softcap, softmax_precision or qk_matmul_output_mode");
+  if (llvm::Error error =
+          wantSameFloats(n, {n.input(0), n.input(1), n.input(2)}))
     return error;
   // To [B, T, H, d], from [B, H, T, d] or [B, T, H·d].
   Value parts[3];
@@ -271,16 +306,22 @@ static Outputs attention(NodeBuilder &n) {
   for (unsigned index = 0; index < 3; ++index) {
     Value x = n.input(index);
     int64_t heads = n.integer(index ? "kv_num_heads" : "q_num_heads", 0);
-    if (rankOf(x) != (flat ? 3 : 4) || (flat && (heads < 1 || shapeOf(x)[2] % heads)))
-      return n.malformed("query, key and value are not [batch, heads, tokens, d], nor [batch, tokens, heads · d] with the "
+    if (rankOf(x) != (flat ? 3 : 4) ||
+        (flat && (heads < 1 || shapeOf(x)[2] % heads)))
+      return n.malformed("query, key and value are not [batch, heads, tokens, "
+                         "d], nor [batch, tokens, heads · d] with the "
                          "number of heads");
-    parts[index] = flat ? n.reshape(x, {shapeOf(x)[0], shapeOf(x)[1], heads, shapeOf(x)[2] / heads})
+    parts[index] = flat ? n.reshape(x, {shapeOf(x)[0], shapeOf(x)[1], heads,
+                                        shapeOf(x)[2] / heads})
                         : n.transpose(x, {0, 2, 1, 3});
   }
-  ArrayRef<int64_t> q = shapeOf(parts[0]), k = shapeOf(parts[1]), v = shapeOf(parts[2]);
-  if (q[0] != k[0] || k.take_front(3) != v.take_front(3) || q[3] != k[3] || !k[2] || q[2] % k[2])
-    return n.malformed("query, key and value contradict each other: " + describeShape(q) + ", " + describeShape(k) +
-                       " and " + describeShape(v));
+  ArrayRef<int64_t> q = shapeOf(parts[0]), k = shapeOf(parts[1]),
+                    v = shapeOf(parts[2]);
+  if (q[0] != k[0] || k.take_front(3) != v.take_front(3) || q[3] != k[3] ||
+      !k[2] || q[2] % k[2])
+    return n.malformed(
+        "query, key and value contradict each other: " + describeShape(q) +
+        ", " + describeShape(k) + " and " + describeShape(v));
   int64_t full[] = {q[0], q[2], q[1], k[1]};
   Value mask = n.input(3);
   if (mask) {
@@ -299,10 +340,13 @@ static Outputs attention(NodeBuilder &n) {
       return error;
     mask = mask ? n.make<arith::AddFOp>(terms[0], terms[1]) : terms[0];
   }
-  double scale = n.number("scale", 0) ? n.number("scale", 0) : 1 / std::sqrt(static_cast<double>(q[3]));
-  Value result = AttentionOp::create(n.builder, n.loc, parts[0], parts[1], parts[2], mask,
-                                     n.builder.getF64FloatAttr(scale))
-                     .getResult();
+  double scale = n.number("scale", 0)
+                     ? n.number("scale", 0)
+                     : 1 / std::sqrt(static_cast<double>(q[3]));
+  Value result =
+      AttentionOp::create(n.builder, n.loc, parts[0], parts[1], parts[2], mask,
+                          n.builder.getF64FloatAttr(scale))
+          .getResult();
   if (flat)
     return Values{n.reshape(result, {q[0], q[1], q[2] * v[3]})};
   return Values{n.transpose(result, {0, 2, 1, 3})};
@@ -321,27 +365,36 @@ static Outputs convolution(NodeBuilder &n) {
     return error;
   int64_t rank = rankOf(x), spatial = rank - 2;
   if (spatial < 1 || rankOf(weight) != rank)
-    return n.malformed("its operands are not [batch, channels, …] and [channels, channels, …]");
+    return n.malformed("its operands are not [batch, channels, …] and "
+                       "[channels, channels, …]");
   Shape kernel(shapeOf(weight).drop_front(2));
   auto all = [&](llvm::StringRef name, int64_t value) {
-    return llvm::all_of(n.integers(name), [=](int64_t entry) { return entry == value; });
+    return llvm::all_of(n.integers(name),
+                        [=](int64_t entry) { return entry == value; });
   };
   Shape strides = n.integers("strides", Shape(spatial, 1));
   llvm::StringRef padding = n.text("auto_pad", "NOTSET");
-  bool dense = n.integer("group", 1) == 1 && all("dilations", 1) && all("pads", 0) && strides == kernel;
+  bool dense = n.integer("group", 1) == 1 && all("dilations", 1) &&
+               all("pads", 0) && strides == kernel;
   if (!dense || (padding != "NOTSET" && padding != "VALID"))
-    return n.unsupported("only convolutions whose kernel equals the stride, without padding, dilation and groups (patches)");
-  if (n.integers("kernel_shape", kernel) != kernel || shapeOf(x)[1] != shapeOf(weight)[1] || llvm::is_contained(kernel, 0) ||
+    return n.unsupported("only convolutions whose kernel equals the stride, "
+                         "without padding, dilation and groups (patches)");
+  if (n.integers("kernel_shape", kernel) != kernel ||
+      shapeOf(x)[1] != shapeOf(weight)[1] || llvm::is_contained(kernel, 0) ||
       (bias && shapeOf(bias) != ArrayRef(shapeOf(weight)[0])))
-    return n.malformed("its kernel of shape " + describeShape(shapeOf(weight)) + " does not fit its attributes or the input " +
+    return n.malformed("its kernel of shape " + describeShape(shapeOf(weight)) +
+                       " does not fit its attributes or the input " +
                        describeShape(shapeOf(x)));
 
-  int64_t batch = shapeOf(x)[0], channels = shapeOf(x)[1], filters = shapeOf(weight)[0];
+  int64_t batch = shapeOf(x)[0], channels = shapeOf(x)[1],
+          filters = shapeOf(weight)[0];
   Shape split{batch, channels}, permutation{0}, grid{batch}, inner{1};
   int64_t depth = channels;
   for (int64_t dim = 0; dim < spatial; ++dim) {
     int64_t patches = shapeOf(x)[dim + 2] / kernel[dim];
-    x = patches * kernel[dim] == shapeOf(x)[dim + 2] ? x : n.slice(x, dim + 2, 0, patches * kernel[dim]);
+    x = patches * kernel[dim] == shapeOf(x)[dim + 2]
+            ? x
+            : n.slice(x, dim + 2, 0, patches * kernel[dim]);
     split.append({patches, kernel[dim]});
     permutation.push_back(2 + 2 * dim);
     inner.push_back(3 + 2 * dim);
@@ -351,8 +404,10 @@ static Outputs convolution(NodeBuilder &n) {
   permutation.append(inner);
   Shape rows = grid;
   rows.push_back(depth);
-  Value patches = n.reshape(n.transpose(n.reshape(x, split), permutation), rows);
-  llvm::Expected<Value> value = product(n, patches, n.reshape(weight, {filters, depth}), /*transposeRhs=*/true);
+  Value patches =
+      n.reshape(n.transpose(n.reshape(x, split), permutation), rows);
+  llvm::Expected<Value> value = product(
+      n, patches, n.reshape(weight, {filters, depth}), /*transposeRhs=*/true);
   if (!value)
     return value.takeError();
   if (bias) {

@@ -14,19 +14,24 @@ using namespace mlir;
 
 namespace dit::onnx {
 
-static ArrayRef<int64_t> shapeOf(Value value) { return getTensorType(value).getShape(); }
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return getTensorType(value).getShape();
+}
 
 /// x · scale + shift, both broadcast by numpy's rule and optional.
-static llvm::Expected<Value> affine(NodeBuilder &n, Value x, Value scale, Value shift) {
+static llvm::Expected<Value> affine(NodeBuilder &n, Value x, Value scale,
+                                    Value shift) {
   Type element = getTensorType(x).getElementType();
   if (scale && getSplat(scale) != 1) {
-    llvm::Expected<Value> wide = n.broadcast(n.cast(scale, element), shapeOf(x));
+    llvm::Expected<Value> wide =
+        n.broadcast(n.cast(scale, element), shapeOf(x));
     if (!wide)
       return wide.takeError();
     x = n.make<arith::MulFOp>(x, *wide);
   }
   if (shift && getSplat(shift) != 0) {
-    llvm::Expected<Value> wide = n.broadcast(n.cast(shift, element), shapeOf(x));
+    llvm::Expected<Value> wide =
+        n.broadcast(n.cast(shift, element), shapeOf(x));
     if (!wide)
       return wide.takeError();
     x = n.make<arith::AddFOp>(x, *wide);
@@ -44,14 +49,16 @@ static llvm::Error wantFloat(NodeBuilder &n, Value x) {
 /// rstd) get dimensions of 1 there.
 template <typename Op>
 static Values normalise(NodeBuilder &n, Value x, int64_t axis, double eps) {
-  Shape shape(shapeOf(x)), rows(shape.begin(), shape.begin() + axis), flat = rows, statistics = rows;
+  Shape shape(shapeOf(x)), rows(shape.begin(), shape.begin() + axis),
+      flat = rows, statistics = rows;
   int64_t lane = 1;
   for (int64_t size : llvm::drop_begin(shape, axis)) {
     lane *= size;
     statistics.push_back(1);
   }
   flat.push_back(lane);
-  Operation *op = Op::create(n.builder, n.loc, n.reshape(x, flat), n.builder.getF64FloatAttr(eps));
+  Operation *op = Op::create(n.builder, n.loc, n.reshape(x, flat),
+                             n.builder.getF64FloatAttr(eps));
   Values results{n.reshape(op->getResult(0), shape)};
   for (Value result : llvm::drop_begin(op->getResults()))
     results.push_back(n.reshape(result, statistics));
@@ -79,7 +86,8 @@ static Outputs lastDimensions(NodeBuilder &n) {
 template <typename Op>
 static Outputs skipNormalisation(NodeBuilder &n) {
   constexpr bool layer = std::is_same_v<Op, LayerNormOp>;
-  Value gamma = n.input(2), beta = layer ? n.input(3) : Value(), bias = n.input(layer ? 4 : 3);
+  Value gamma = n.input(2), beta = layer ? n.input(3) : Value(),
+        bias = n.input(layer ? 4 : 3);
   SmallVector<Value> values{n.input(0), n.input(1)};
   if (bias)
     values.push_back(bias);
@@ -90,7 +98,8 @@ static Outputs skipNormalisation(NodeBuilder &n) {
   Value sum = values[0];
   for (Value term : llvm::drop_begin(values))
     sum = n.make<arith::AddFOp>(sum, term);
-  Values results = normalise<Op>(n, sum, getTensorType(sum).getRank() - 1, n.number("epsilon", 1e-12f));
+  Values results = normalise<Op>(n, sum, getTensorType(sum).getRank() - 1,
+                                 n.number("epsilon", 1e-12f));
   llvm::Expected<Value> value = affine(n, results[0], gamma, beta);
   if (!value)
     return value.takeError();
@@ -113,15 +122,24 @@ static Outputs normaliseGroups(NodeBuilder &n, int64_t groups) {
     return error;
   Shape shape(shapeOf(x));
   if (shape.size() < 2 || groups < 1 || shape[1] % groups)
-    return n.malformed(llvm::Twine(groups) + " groups do not divide the channels of " + describeShape(shape));
-  Shape grouped{shape[0], groups, getTensorType(x).getNumElements() / std::max<int64_t>(shape[0] * groups, 1)};
-  Value norm = n.reshape(normalise<LayerNormOp>(n, n.reshape(x, grouped), 2, n.number("epsilon", 1e-5f))[0], shape);
+    return n.malformed(llvm::Twine(groups) +
+                       " groups do not divide the channels of " +
+                       describeShape(shape));
+  Shape grouped{shape[0], groups,
+                getTensorType(x).getNumElements() /
+                    std::max<int64_t>(shape[0] * groups, 1)};
+  Value norm = n.reshape(normalise<LayerNormOp>(n, n.reshape(x, grouped), 2,
+                                                n.number("epsilon", 1e-5f))[0],
+                         shape);
   // Operator set 18 has one scale a group, later ones one a channel.
   Value scale = n.input(1), shift = n.input(2);
   for (Value *vector : {&scale, &shift}) {
-    if (getTensorType(*vector).getRank() == 1 && shapeOf(*vector)[0] == groups && groups != shape[1]) {
+    if (getTensorType(*vector).getRank() == 1 &&
+        shapeOf(*vector)[0] == groups && groups != shape[1]) {
       int64_t each = shape[1] / groups;
-      *vector = n.reshape(createBroadcast(n.builder, n.loc, *vector, {groups, each}, {0}), {shape[1]});
+      *vector = n.reshape(
+          createBroadcast(n.builder, n.loc, *vector, {groups, each}, {0}),
+          {shape[1]});
     }
     *vector = channels(n, *vector, x);
   }
@@ -131,7 +149,9 @@ static Outputs normaliseGroups(NodeBuilder &n, int64_t groups) {
   return Values{*value};
 }
 
-static Outputs groupNormalisation(NodeBuilder &n) { return normaliseGroups(n, n.integer("num_groups", 0)); }
+static Outputs groupNormalisation(NodeBuilder &n) {
+  return normaliseGroups(n, n.integer("num_groups", 0));
+}
 
 static Outputs instanceNormalisation(NodeBuilder &n) {
   ArrayRef<int64_t> shape = shapeOf(n.input(0));
@@ -140,17 +160,22 @@ static Outputs instanceNormalisation(NodeBuilder &n) {
 
 /// As in inference: the statistics are given.
 static Outputs batchNormalisation(NodeBuilder &n) {
-  Value x = n.input(0), scale = n.input(1), shift = n.input(2), mean = n.input(3), variance = n.input(4);
+  Value x = n.input(0), scale = n.input(1), shift = n.input(2),
+        mean = n.input(3), variance = n.input(4);
   if (n.integer("training_mode", 0))
-    return n.unsupported("it is in training mode; export the model in eval mode");
+    return n.unsupported(
+        "it is in training mode; export the model in eval mode");
   if (llvm::Error error = wantFloat(n, x))
     return error;
   if (getTensorType(x).getRank() < 2)
     return n.malformed("its input has no channels");
-  Value stable = n.make<arith::AddFOp>(variance, n.splat(variance, n.number("epsilon", 1e-5f)));
+  Value stable = n.make<arith::AddFOp>(
+      variance, n.splat(variance, n.number("epsilon", 1e-5f)));
   Value factor = n.make<arith::DivFOp>(scale, n.make<math::SqrtOp>(stable));
-  Value offset = n.make<arith::SubFOp>(shift, n.make<arith::MulFOp>(mean, factor));
-  llvm::Expected<Value> value = affine(n, x, channels(n, factor, x), channels(n, offset, x));
+  Value offset =
+      n.make<arith::SubFOp>(shift, n.make<arith::MulFOp>(mean, factor));
+  llvm::Expected<Value> value =
+      affine(n, x, channels(n, factor, x), channels(n, offset, x));
   if (!value)
     return value.takeError();
   return Values{*value};
@@ -164,8 +189,10 @@ ArrayRef<OpRow> normalisationOps() {
       {"LayerNormalization", 2, 3, lastDimensions<LayerNormOp>},
       {"RMSNormalization", 2, 2, lastDimensions<RmsNormOp>},
       {"SimplifiedLayerNormalization", 2, 2, lastDimensions<RmsNormOp>},
-      {"SkipLayerNormalization", 3, 5, skipNormalisation<LayerNormOp>, "com.microsoft"},
-      {"SkipSimplifiedLayerNormalization", 3, 4, skipNormalisation<RmsNormOp>, "com.microsoft"},
+      {"SkipLayerNormalization", 3, 5, skipNormalisation<LayerNormOp>,
+       "com.microsoft"},
+      {"SkipSimplifiedLayerNormalization", 3, 4, skipNormalisation<RmsNormOp>,
+       "com.microsoft"},
   };
   return rows;
 }

@@ -13,8 +13,12 @@ using namespace mlir;
 
 namespace dit::onnx {
 
-static bool isFloating(Value value) { return isa<FloatType>(getTensorType(value).getElementType()); }
-static bool isBoolean(Value value) { return getTensorType(value).getElementType().isInteger(1); }
+static bool isFloating(Value value) {
+  return isa<FloatType>(getTensorType(value).getElementType());
+}
+static bool isBoolean(Value value) {
+  return getTensorType(value).getElementType().isInteger(1);
+}
 
 static llvm::Error wantFloat(NodeBuilder &n, Value value) {
   if (isFloating(value))
@@ -23,12 +27,14 @@ static llvm::Error wantFloat(NodeBuilder &n, Value value) {
 }
 
 /// The first `count` inputs, of one type, broadcast to their common shape.
-static llvm::Expected<SmallVector<Value>> operands(NodeBuilder &n, unsigned count) {
+static llvm::Expected<SmallVector<Value>> operands(NodeBuilder &n,
+                                                   unsigned count) {
   SmallVector<Value> values;
   for (unsigned index = 0; index < count; ++index)
     values.push_back(n.input(index));
   for (Value value : values)
-    if (getTensorType(value).getElementType() != getTensorType(values[0]).getElementType())
+    if (getTensorType(value).getElementType() !=
+        getTensorType(values[0]).getElementType())
       return n.malformed("its inputs have different element types");
   if (llvm::Error error = n.broadcast(values))
     return error;
@@ -54,55 +60,77 @@ static Outputs floatFormula(NodeBuilder &n) {
   return Values{formula(n, n.input(0))};
 }
 
-static Value multiply(NodeBuilder &n, Value lhs, Value rhs) { return n.make<arith::MulFOp>(lhs, rhs); }
+static Value multiply(NodeBuilder &n, Value lhs, Value rhs) {
+  return n.make<arith::MulFOp>(lhs, rhs);
+}
 static Value scaled(NodeBuilder &n, Value value, double factor) {
   return factor == 1 ? value : multiply(n, value, n.splat(value, factor));
 }
 static Value plus(NodeBuilder &n, Value value, double term) {
   return n.make<arith::AddFOp>(value, n.splat(value, term));
 }
-static Value compare(NodeBuilder &n, arith::CmpFPredicate predicate, Value lhs, Value rhs) {
+static Value compare(NodeBuilder &n, arith::CmpFPredicate predicate, Value lhs,
+                     Value rhs) {
   return n.make<arith::CmpFOp>(predicate, lhs, rhs);
 }
-static Value positive(NodeBuilder &n, Value x) { return compare(n, arith::CmpFPredicate::OGT, x, n.splat(x, 0)); }
+static Value positive(NodeBuilder &n, Value x) {
+  return compare(n, arith::CmpFPredicate::OGT, x, n.splat(x, 0));
+}
 static Value select(NodeBuilder &n, Value condition, Value yes, Value no) {
   return n.make<arith::SelectOp>(condition, yes, no);
 }
 
-static Value reciprocal(NodeBuilder &n, Value x) { return n.make<arith::DivFOp>(n.splat(x, 1), x); }
+static Value reciprocal(NodeBuilder &n, Value x) {
+  return n.make<arith::DivFOp>(n.splat(x, 1), x);
+}
 static Value silu(NodeBuilder &n, Value x, double alpha) {
   return multiply(n, x, n.make<SigmoidOp>(scaled(n, x, alpha)));
 }
-static Value swish(NodeBuilder &n, Value x) { return silu(n, x, n.number("alpha", 1)); }
-static Value quickGelu(NodeBuilder &n, Value x) { return silu(n, x, n.number("alpha", 1.702)); }
-static Value isNan(NodeBuilder &n, Value x) { return compare(n, arith::CmpFPredicate::UNO, x, x); }
+static Value swish(NodeBuilder &n, Value x) {
+  return silu(n, x, n.number("alpha", 1));
+}
+static Value quickGelu(NodeBuilder &n, Value x) {
+  return silu(n, x, n.number("alpha", 1.702));
+}
+static Value isNan(NodeBuilder &n, Value x) {
+  return compare(n, arith::CmpFPredicate::UNO, x, x);
+}
 static Value leakyRelu(NodeBuilder &n, Value x) {
   return select(n, positive(n, x), x, scaled(n, x, n.number("alpha", 0.01)));
 }
 static Value elu(NodeBuilder &n, Value x) {
-  Value low = scaled(n, plus(n, n.make<math::ExpOp>(x), -1), n.number("alpha", 1));
+  Value low =
+      scaled(n, plus(n, n.make<math::ExpOp>(x), -1), n.number("alpha", 1));
   return select(n, positive(n, x), x, low);
 }
 static Value selu(NodeBuilder &n, Value x) {
-  Value low = scaled(n, plus(n, n.make<math::ExpOp>(x), -1), n.number("alpha", 1.67326319217681884765625));
-  return scaled(n, select(n, positive(n, x), x, low), n.number("gamma", 1.05070102214813232421875));
+  Value low = scaled(n, plus(n, n.make<math::ExpOp>(x), -1),
+                     n.number("alpha", 1.67326319217681884765625));
+  return scaled(n, select(n, positive(n, x), x, low),
+                n.number("gamma", 1.05070102214813232421875));
 }
 static Value clamped(NodeBuilder &n, Value x, double low, double high) {
-  return n.make<arith::MinimumFOp>(n.make<arith::MaximumFOp>(x, n.splat(x, low)), n.splat(x, high));
+  return n.make<arith::MinimumFOp>(
+      n.make<arith::MaximumFOp>(x, n.splat(x, low)), n.splat(x, high));
 }
 static Value hardSigmoid(NodeBuilder &n, Value x) {
-  return clamped(n, plus(n, scaled(n, x, n.number("alpha", 0.2)), n.number("beta", 0.5)), 0, 1);
+  return clamped(
+      n, plus(n, scaled(n, x, n.number("alpha", 0.2)), n.number("beta", 0.5)),
+      0, 1);
 }
 static Value hardSwish(NodeBuilder &n, Value x) {
   return multiply(n, x, clamped(n, plus(n, scaled(n, x, 1.0 / 6), 0.5), 0, 1));
 }
 /// log(1 + exp(x)) as max(x, 0) + log(1 + exp(−|x|)), which cannot overflow.
 static Value softplus(NodeBuilder &n, Value x) {
-  Value small = n.make<math::ExpOp>(n.make<arith::NegFOp>(n.make<math::AbsFOp>(x)));
+  Value small =
+      n.make<math::ExpOp>(n.make<arith::NegFOp>(n.make<math::AbsFOp>(x)));
   Value high = n.make<arith::MaximumFOp>(x, n.splat(x, 0));
   return n.make<arith::AddFOp>(high, n.make<math::LogOp>(plus(n, small, 1)));
 }
-static Value mish(NodeBuilder &n, Value x) { return multiply(n, x, n.make<math::TanhOp>(softplus(n, x))); }
+static Value mish(NodeBuilder &n, Value x) {
+  return multiply(n, x, n.make<math::TanhOp>(softplus(n, x)));
+}
 static Value softsign(NodeBuilder &n, Value x) {
   return n.make<arith::DivFOp>(x, plus(n, n.make<math::AbsFOp>(x), 1));
 }
@@ -110,7 +138,8 @@ static Value tangent(NodeBuilder &n, Value x) {
   return n.make<arith::DivFOp>(n.make<math::SinOp>(x), n.make<math::CosOp>(x));
 }
 static Value thresholdedRelu(NodeBuilder &n, Value x) {
-  Value above = compare(n, arith::CmpFPredicate::OGT, x, n.splat(x, n.number("alpha", 1)));
+  Value above = compare(n, arith::CmpFPredicate::OGT, x,
+                        n.splat(x, n.number("alpha", 1)));
   return select(n, above, x, n.splat(x, 0));
 }
 
@@ -122,32 +151,42 @@ static Outputs isInf(NodeBuilder &n) {
   if (!n.integer("detect_negative", 1) && !n.integer("detect_positive", 1))
     return n.unsupported("it detects nothing");
   if (!n.integer("detect_negative", 1))
-    return Values{compare(n, arith::CmpFPredicate::OEQ, x, n.splat(x, infinity))};
+    return Values{
+        compare(n, arith::CmpFPredicate::OEQ, x, n.splat(x, infinity))};
   if (!n.integer("detect_positive", 1))
-    return Values{compare(n, arith::CmpFPredicate::OEQ, x, n.splat(x, -infinity))};
-  return Values{compare(n, arith::CmpFPredicate::OEQ, n.make<math::AbsFOp>(x), n.splat(x, infinity))};
+    return Values{
+        compare(n, arith::CmpFPredicate::OEQ, x, n.splat(x, -infinity))};
+  return Values{compare(n, arith::CmpFPredicate::OEQ, n.make<math::AbsFOp>(x),
+                        n.splat(x, infinity))};
 }
 
 static Outputs relu(NodeBuilder &n) {
   Value x = n.input(0), zero = n.splat(x, 0);
-  return Values{isFloating(x) ? n.make<arith::MaximumFOp>(x, zero) : n.make<arith::MaxSIOp>(x, zero)};
+  return Values{isFloating(x) ? n.make<arith::MaximumFOp>(x, zero)
+                              : n.make<arith::MaxSIOp>(x, zero)};
 }
 
 static Outputs negate(NodeBuilder &n) {
   Value x = n.input(0);
-  return Values{isFloating(x) ? n.make<arith::NegFOp>(x) : n.make<arith::SubIOp>(n.splat(x, 0), x)};
+  return Values{isFloating(x) ? n.make<arith::NegFOp>(x)
+                              : n.make<arith::SubIOp>(n.splat(x, 0), x)};
 }
 
 static Outputs absolute(NodeBuilder &n) {
   Value x = n.input(0);
-  return Values{isFloating(x) ? n.make<math::AbsFOp>(x) : n.make<math::AbsIOp>(x)};
+  return Values{isFloating(x) ? n.make<math::AbsFOp>(x)
+                              : n.make<math::AbsIOp>(x)};
 }
 
 static Outputs sign(NodeBuilder &n) {
-  Value x = n.input(0), zero = n.splat(x, 0), one = n.splat(x, 1), minus = n.splat(x, -1);
-  Value up = isFloating(x) ? positive(n, x) : n.make<arith::CmpIOp>(arith::CmpIPredicate::sgt, x, zero);
-  Value down = isFloating(x) ? compare(n, arith::CmpFPredicate::OLT, x, zero)
-                             : n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, x, zero);
+  Value x = n.input(0), zero = n.splat(x, 0), one = n.splat(x, 1),
+        minus = n.splat(x, -1);
+  Value up = isFloating(x)
+                 ? positive(n, x)
+                 : n.make<arith::CmpIOp>(arith::CmpIPredicate::sgt, x, zero);
+  Value down = isFloating(x)
+                   ? compare(n, arith::CmpFPredicate::OLT, x, zero)
+                   : n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, x, zero);
   return Values{select(n, up, one, select(n, down, minus, zero))};
 }
 
@@ -163,8 +202,11 @@ static Outputs gelu(NodeBuilder &n) {
     return error;
   llvm::StringRef approximate = n.text("approximate", "none");
   if (approximate != "none" && approximate != "tanh")
-    return n.unsupported("approximate is " + quoted(approximate) + ", not none or tanh");
-  return Values{n.make<GeluOp>(n.input(0), approximate == "tanh" ? Approximate::Tanh : Approximate::None)};
+    return n.unsupported("approximate is " + quoted(approximate) +
+                         ", not none or tanh");
+  return Values{n.make<GeluOp>(n.input(0), approximate == "tanh"
+                                               ? Approximate::Tanh
+                                               : Approximate::None)};
 }
 
 /// com.microsoft's Gelu variants with an optional bias on the last dimension.
@@ -175,7 +217,9 @@ static Outputs biasedGelu(NodeBuilder &n) {
     return values.takeError();
   if (llvm::Error error = wantFloat(n, values->front()))
     return error;
-  Value x = values->size() == 2 ? n.make<arith::AddFOp>((*values)[0], (*values)[1]) : values->front();
+  Value x = values->size() == 2
+                ? n.make<arith::AddFOp>((*values)[0], (*values)[1])
+                : values->front();
   return Values{n.make<GeluOp>(x, approximate)};
 }
 
@@ -191,7 +235,8 @@ static Outputs arithmetic(NodeBuilder &n) {
     return values.takeError();
   Value result = values->front();
   for (Value value : llvm::drop_begin(*values))
-    result = isFloating(value) ? n.make<FloatOp>(result, value) : n.make<IntegerOp>(result, value);
+    result = isFloating(value) ? n.make<FloatOp>(result, value)
+                               : n.make<IntegerOp>(result, value);
   return Values{result};
 }
 
@@ -201,11 +246,14 @@ static Outputs mean(NodeBuilder &n) {
     return sum;
   if (llvm::Error error = wantFloat(n, sum->front()))
     return error;
-  return Values{n.make<arith::DivFOp>(sum->front(), n.splat(sum->front(), n.numInputs()))};
+  return Values{n.make<arith::DivFOp>(sum->front(),
+                                      n.splat(sum->front(), n.numInputs()))};
 }
 
 /// Integers truncate towards zero.
-static Outputs divide(NodeBuilder &n) { return arithmetic<arith::DivFOp, arith::DivSIOp>(n); }
+static Outputs divide(NodeBuilder &n) {
+  return arithmetic<arith::DivFOp, arith::DivSIOp>(n);
+}
 
 static Outputs modulo(NodeBuilder &n) {
   llvm::Expected<SmallVector<Value>> values = operands(n, 2);
@@ -222,10 +270,13 @@ static Outputs modulo(NodeBuilder &n) {
     return Values{remainder};
   // The sign of the divisor, as in Python.
   Value zero = n.splat(x, 0);
-  Value differs = n.make<arith::CmpIOp>(arith::CmpIPredicate::slt, n.make<arith::XOrIOp>(remainder, y), zero);
-  Value nonzero = n.make<arith::CmpIOp>(arith::CmpIPredicate::ne, remainder, zero);
+  Value differs = n.make<arith::CmpIOp>(
+      arith::CmpIPredicate::slt, n.make<arith::XOrIOp>(remainder, y), zero);
+  Value nonzero =
+      n.make<arith::CmpIOp>(arith::CmpIPredicate::ne, remainder, zero);
   Value corrected = n.make<arith::AddIOp>(remainder, y);
-  return Values{select(n, n.make<arith::AndIOp>(differs, nonzero), corrected, remainder)};
+  return Values{
+      select(n, n.make<arith::AndIOp>(differs, nonzero), corrected, remainder)};
 }
 
 /// Small powers by multiplication, as every runtime does it.
@@ -238,7 +289,8 @@ static Outputs power(NodeBuilder &n) {
     return error;
   Value x = values[0];
   auto times = [&](Value lhs, Value rhs) {
-    return isFloating(x) ? n.make<arith::MulFOp>(lhs, rhs) : n.make<arith::MulIOp>(lhs, rhs);
+    return isFloating(x) ? n.make<arith::MulFOp>(lhs, rhs)
+                         : n.make<arith::MulIOp>(lhs, rhs);
   };
   if (constant == 1)
     return Values{x};
@@ -261,7 +313,8 @@ static Outputs comparison(NodeBuilder &n) {
   if (!values)
     return values.takeError();
   Value x = (*values)[0], y = (*values)[1];
-  return Values{isFloating(x) ? compare(n, floating, x, y) : n.make<arith::CmpIOp>(integral, x, y)};
+  return Values{isFloating(x) ? compare(n, floating, x, y)
+                              : n.make<arith::CmpIOp>(integral, x, y)};
 }
 
 template <typename Op>
@@ -276,8 +329,10 @@ static Outputs logical(NodeBuilder &n) {
 
 static Outputs where(NodeBuilder &n) {
   SmallVector<Value> values{n.input(0), n.input(1), n.input(2)};
-  if (!isBoolean(values[0]) || getTensorType(values[1]).getElementType() != getTensorType(values[2]).getElementType())
-    return n.malformed("it needs a boolean condition and two values of one type");
+  if (!isBoolean(values[0]) || getTensorType(values[1]).getElementType() !=
+                                   getTensorType(values[2]).getElementType())
+    return n.malformed(
+        "it needs a boolean condition and two values of one type");
   if (llvm::Error error = n.broadcast(values))
     return error;
   return Values{select(n, values[0], values[1], values[2])};
@@ -288,15 +343,19 @@ static Outputs clip(NodeBuilder &n) {
   for (unsigned index : {1u, 2u}) {
     if (!n.input(index))
       continue;
-    if (getTensorType(n.input(index)).getElementType() != getTensorType(x).getElementType())
+    if (getTensorType(n.input(index)).getElementType() !=
+        getTensorType(x).getElementType())
       return n.malformed("its bounds have another element type");
-    llvm::Expected<Value> bound = n.broadcast(n.input(index), getTensorType(x).getShape());
+    llvm::Expected<Value> bound =
+        n.broadcast(n.input(index), getTensorType(x).getShape());
     if (!bound)
       return bound.takeError();
     if (isFloating(x))
-      x = index == 1 ? n.make<arith::MaximumFOp>(x, *bound) : n.make<arith::MinimumFOp>(x, *bound);
+      x = index == 1 ? n.make<arith::MaximumFOp>(x, *bound)
+                     : n.make<arith::MinimumFOp>(x, *bound);
     else
-      x = index == 1 ? n.make<arith::MaxSIOp>(x, *bound) : n.make<arith::MinSIOp>(x, *bound);
+      x = index == 1 ? n.make<arith::MaxSIOp>(x, *bound)
+                     : n.make<arith::MinSIOp>(x, *bound);
   }
   return Values{x};
 }
@@ -331,11 +390,15 @@ static Outputs identity(NodeBuilder &n) { return Values{n.input(0)}; }
 
 /// As in inference: nothing is dropped.
 static Outputs dropout(NodeBuilder &n) {
-  if (getSplat(n.input(2)).value_or(0) != 0 && getSplat(n.input(1)).value_or(0.5) != 0)
-    return n.unsupported("it is in training mode; export the model in eval mode");
+  if (getSplat(n.input(2)).value_or(0) != 0 &&
+      getSplat(n.input(1)).value_or(0.5) != 0)
+    return n.unsupported(
+        "it is in training mode; export the model in eval mode");
   Type boolean = n.builder.getI1Type();
   RankedTensorType mask = getTensorType(n.input(0)).clone(boolean);
-  return Values{n.input(0), n.node.outputs.size() > 1 ? createSplat(n.builder, n.loc, mask, 1) : Value()};
+  return Values{n.input(0), n.node.outputs.size() > 1
+                                ? createSplat(n.builder, n.loc, mask, 1)
+                                : Value()};
 }
 
 ArrayRef<OpRow> pointwiseOps() {
@@ -360,7 +423,8 @@ ArrayRef<OpRow> pointwiseOps() {
       {"Floor", 1, 1, unaryFloat<math::FloorOp>},
       {"Gelu", 1, 1, gelu},
       {"Greater", 2, 2, comparison<CmpFPredicate::OGT, CmpIPredicate::sgt>},
-      {"GreaterOrEqual", 2, 2, comparison<CmpFPredicate::OGE, CmpIPredicate::sge>},
+      {"GreaterOrEqual", 2, 2,
+       comparison<CmpFPredicate::OGE, CmpIPredicate::sge>},
       {"HardSigmoid", 1, 1, floatFormula<hardSigmoid>},
       {"HardSwish", 1, 1, floatFormula<hardSwish>},
       {"Identity", 1, 1, identity},

@@ -33,7 +33,8 @@ struct Reduction {
 
 } // namespace
 
-static llvm::Expected<Reduction> getReduction(NodeBuilder &n, ArrayRef<int64_t> listed, bool none) {
+static llvm::Expected<Reduction>
+getReduction(NodeBuilder &n, ArrayRef<int64_t> listed, bool none) {
   ArrayRef<int64_t> shape = getTensorType(n.input(0)).getShape();
   Reduction result;
   result.axes = n.axes(listed, shape.size());
@@ -72,11 +73,13 @@ static Outputs reduction(NodeBuilder &n) {
   llvm::Expected<Reduction> reduction = getReduction(n);
   if (!reduction)
     return reduction.takeError();
-  return Values{reduction->finish(n, n.reduce(kind, n.input(0), reduction->axes))};
+  return Values{
+      reduction->finish(n, n.reduce(kind, n.input(0), reduction->axes))};
 }
 
 /// A sum over `prepare` of each element, then `finish` of the sum.
-template <Value (*prepare)(NodeBuilder &, Value), Value (*finish)(NodeBuilder &, Value, int64_t)>
+template <Value (*prepare)(NodeBuilder &, Value),
+          Value (*finish)(NodeBuilder &, Value, int64_t)>
 static Outputs sumOf(NodeBuilder &n) {
   llvm::Expected<Reduction> reduction = getReduction(n);
   if (!reduction)
@@ -85,22 +88,37 @@ static Outputs sumOf(NodeBuilder &n) {
   auto floating = dyn_cast<FloatType>(element);
   if (!floating)
     return n.unsupported("on integers");
-  Value x = floating.getWidth() < 32 ? n.cast(n.input(0), n.builder.getF32Type()) : n.input(0);
+  Value x = floating.getWidth() < 32
+                ? n.cast(n.input(0), n.builder.getF32Type())
+                : n.input(0);
   Value sum = n.reduce(ReduceKind::Sum, prepare(n, x), reduction->axes);
-  return Values{reduction->finish(n, n.cast(finish(n, sum, reduction->count), element))};
+  return Values{
+      reduction->finish(n, n.cast(finish(n, sum, reduction->count), element))};
 }
 
 static Value same(NodeBuilder &, Value x) { return x; }
-static Value absolute(NodeBuilder &n, Value x) { return n.make<math::AbsFOp>(x); }
-static Value squared(NodeBuilder &n, Value x) { return n.make<arith::MulFOp>(x, x); }
+static Value absolute(NodeBuilder &n, Value x) {
+  return n.make<math::AbsFOp>(x);
+}
+static Value squared(NodeBuilder &n, Value x) {
+  return n.make<arith::MulFOp>(x, x);
+}
 static Value justSum(NodeBuilder &, Value sum, int64_t) { return sum; }
-static Value meanOf(NodeBuilder &n, Value sum, int64_t count) { return n.make<arith::DivFOp>(sum, n.splat(sum, count)); }
-static Value rootOf(NodeBuilder &n, Value sum, int64_t) { return n.make<math::SqrtOp>(sum); }
-static Value logOf(NodeBuilder &n, Value sum, int64_t) { return n.make<math::LogOp>(sum); }
+static Value meanOf(NodeBuilder &n, Value sum, int64_t count) {
+  return n.make<arith::DivFOp>(sum, n.splat(sum, count));
+}
+static Value rootOf(NodeBuilder &n, Value sum, int64_t) {
+  return n.make<math::SqrtOp>(sum);
+}
+static Value logOf(NodeBuilder &n, Value sum, int64_t) {
+  return n.make<math::LogOp>(sum);
+}
 
 /// `value`, of the reduced shape, repeated along the axes again.
-static llvm::Expected<Value> spread(NodeBuilder &n, Value value, const Reduction &reduction) {
-  return n.broadcast(n.reshape(value, reduction.kept), getTensorType(n.input(0)).getShape());
+static llvm::Expected<Value> spread(NodeBuilder &n, Value value,
+                                    const Reduction &reduction) {
+  return n.broadcast(n.reshape(value, reduction.kept),
+                     getTensorType(n.input(0)).getShape());
 }
 
 /// max + log Σ exp(x − max).
@@ -116,14 +134,16 @@ static Outputs logSumExp(NodeBuilder &n) {
   if (!wide)
     return wide.takeError();
   Value terms = n.make<math::ExpOp>(n.make<arith::SubFOp>(x, *wide));
-  Value log = n.make<math::LogOp>(n.reduce(ReduceKind::Sum, terms, reduction->axes));
+  Value log =
+      n.make<math::LogOp>(n.reduce(ReduceKind::Sum, terms, reduction->axes));
   return Values{reduction->finish(n, n.make<arith::AddFOp>(largest, log))};
 }
 
 /// Softmax along `axis`, which is moved to the end for it.
 static Outputs softmax(NodeBuilder &n) {
   Value x = n.input(0);
-  int64_t rank = getTensorType(x).getRank(), axis = n.axis(n.integer("axis", -1), rank);
+  int64_t rank = getTensorType(x).getRank(),
+          axis = n.axis(n.integer("axis", -1), rank);
   if (llvm::Error error = n.takeFailure())
     return error;
   Value last = n.make<SoftmaxOp>(n.moveDimension(x, axis, rank - 1));
@@ -132,14 +152,17 @@ static Outputs softmax(NodeBuilder &n) {
 
 static Outputs logSoftmax(NodeBuilder &n) {
   Value x = n.input(0);
-  llvm::Expected<Reduction> reduction = getReduction(n, {n.integer("axis", -1)}, true);
+  llvm::Expected<Reduction> reduction =
+      getReduction(n, {n.integer("axis", -1)}, true);
   if (!reduction)
     return reduction.takeError();
-  llvm::Expected<Value> largest = spread(n, n.reduce(ReduceKind::Max, x, reduction->axes), *reduction);
+  llvm::Expected<Value> largest =
+      spread(n, n.reduce(ReduceKind::Max, x, reduction->axes), *reduction);
   if (!largest)
     return largest.takeError();
   Value shifted = n.make<arith::SubFOp>(x, *largest);
-  Value sum = n.reduce(ReduceKind::Sum, n.make<math::ExpOp>(shifted), reduction->axes);
+  Value sum =
+      n.reduce(ReduceKind::Sum, n.make<math::ExpOp>(shifted), reduction->axes);
   llvm::Expected<Value> log = spread(n, n.make<math::LogOp>(sum), *reduction);
   if (!log)
     return log.takeError();
@@ -151,24 +174,33 @@ template <ReduceKind kind>
 static Outputs argument(NodeBuilder &n) {
   Value x = n.input(0);
   ArrayRef<int64_t> shape = getTensorType(x).getShape();
-  llvm::Expected<Reduction> reduction = getReduction(n, {n.integer("axis", 0)}, true);
+  llvm::Expected<Reduction> reduction =
+      getReduction(n, {n.integer("axis", 0)}, true);
   if (!reduction)
     return reduction.takeError();
   if (reduction->count > mostFolded)
-    return n.unsupported("along an axis of more than " + llvm::Twine(mostFolded) + " elements");
-  bool last = n.integer("select_last_index", 0), floating = isa<FloatType>(getTensorType(x).getElementType());
-  llvm::Expected<Value> extreme = spread(n, n.reduce(kind, x, reduction->axes), *reduction);
+    return n.unsupported("along an axis of more than " +
+                         llvm::Twine(mostFolded) + " elements");
+  bool last = n.integer("select_last_index", 0),
+       floating = isa<FloatType>(getTensorType(x).getElementType());
+  llvm::Expected<Value> extreme =
+      spread(n, n.reduce(kind, x, reduction->axes), *reduction);
   if (!extreme)
     return extreme.takeError();
-  Value found = floating ? n.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, x, *extreme)
-                         : n.make<arith::CmpIOp>(arith::CmpIPredicate::eq, x, *extreme);
+  Value found =
+      floating ? n.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, x, *extreme)
+               : n.make<arith::CmpIOp>(arith::CmpIPredicate::eq, x, *extreme);
   Shape places(reduction->count);
   std::iota(places.begin(), places.end(), 0);
   RankedTensorType type = n.tensor(shape, n.builder.getI64Type());
-  Value index = createBroadcast(n.builder, n.loc, n.integerConstant(places), shape, reduction->axes);
-  Value none = createSplat(n.builder, n.loc, type, last ? -1 : reduction->count);
+  Value index = createBroadcast(n.builder, n.loc, n.integerConstant(places),
+                                shape, reduction->axes);
+  Value none =
+      createSplat(n.builder, n.loc, type, last ? -1 : reduction->count);
   Value candidates = n.make<arith::SelectOp>(found, index, none);
-  return Values{reduction->finish(n, n.reduce(last ? ReduceKind::Max : ReduceKind::Min, candidates, reduction->axes))};
+  return Values{
+      reduction->finish(n, n.reduce(last ? ReduceKind::Max : ReduceKind::Min,
+                                    candidates, reduction->axes))};
 }
 
 /// The average of every spatial position: [N, C, …] to [N, C, 1, …].

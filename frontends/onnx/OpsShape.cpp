@@ -14,7 +14,9 @@ using namespace mlir;
 
 namespace dit::onnx {
 
-static ArrayRef<int64_t> shapeOf(Value value) { return getTensorType(value).getShape(); }
+static ArrayRef<int64_t> shapeOf(Value value) {
+  return getTensorType(value).getShape();
+}
 static int64_t rankOf(Value value) { return getTensorType(value).getRank(); }
 
 //===----------------------------------------------------------------------===//
@@ -31,7 +33,8 @@ static Outputs reshape(NodeBuilder &n) {
   for (auto [dim, size] : llvm::enumerate(to)) {
     if (size == 0 && !n.integer("allowzero", 0)) {
       if (dim >= from.size())
-        return n.malformed("its shape copies dimension " + llvm::Twine(dim) + ", which the input does not have");
+        return n.malformed("its shape copies dimension " + llvm::Twine(dim) +
+                           ", which the input does not have");
       size = from[dim];
     }
     if (size == -1 && inferred < 0) {
@@ -47,7 +50,8 @@ static Outputs reshape(NodeBuilder &n) {
   if (inferred >= 0)
     to[inferred] = known ? elements / known : 0;
   if ((inferred >= 0 ? known * to[inferred] : known) != elements)
-    return n.malformed("the shapes contradict: " + describeShape(from) + " has " + llvm::Twine(elements) +
+    return n.malformed("the shapes contradict: " + describeShape(from) +
+                       " has " + llvm::Twine(elements) +
                        " elements and cannot become " + describeShape(*target));
   return Values{n.reshape(n.input(0), to)};
 }
@@ -56,7 +60,8 @@ static Outputs flatten(NodeBuilder &n) {
   ArrayRef<int64_t> from = shapeOf(n.input(0));
   int64_t rank = from.size(), axis = n.integer("axis", 1);
   if (axis < -rank || axis > rank)
-    return n.malformed("axis " + llvm::Twine(axis) + " is outside of a tensor of rank " + llvm::Twine(rank));
+    return n.malformed("axis " + llvm::Twine(axis) +
+                       " is outside of a tensor of rank " + llvm::Twine(rank));
   axis += axis < 0 ? rank : 0;
   int64_t rows = 1, columns = 1;
   for (int64_t dim = 0; dim < rank; ++dim)
@@ -103,11 +108,13 @@ static Outputs transpose(NodeBuilder &n) {
   Shape backwards;
   for (int64_t dim = rank; dim-- > 0;)
     backwards.push_back(dim);
-  Shape permutation = n.integers("perm", backwards), sorted = permutation, all(rank);
+  Shape permutation = n.integers("perm", backwards), sorted = permutation,
+        all(rank);
   llvm::sort(sorted);
   std::iota(all.begin(), all.end(), 0);
   if (sorted != all)
-    return n.malformed("perm does not name each of the " + llvm::Twine(rank) + " dimensions once");
+    return n.malformed("perm does not name each of the " + llvm::Twine(rank) +
+                       " dimensions once");
   return Values{n.transpose(n.input(0), permutation)};
 }
 
@@ -116,11 +123,16 @@ static Outputs depthToSpace(NodeBuilder &n) {
   ArrayRef<int64_t> s = shapeOf(n.input(0));
   int64_t b = n.integer("blocksize", 0);
   if (s.size() != 4 || b < 1 || b > 4096 || s[1] % (b * b))
-    return n.malformed("a block of " + llvm::Twine(b) + " does not fit the shape " + describeShape(s));
+    return n.malformed("a block of " + llvm::Twine(b) +
+                       " does not fit the shape " + describeShape(s));
   int64_t c = s[1] / (b * b);
   bool columnRow = n.text("mode", "DCR") == "CRD";
-  Value x = columnRow ? n.transpose(n.reshape(n.input(0), {s[0], c, b, b, s[2], s[3]}), {0, 1, 4, 2, 5, 3})
-                      : n.transpose(n.reshape(n.input(0), {s[0], b, b, c, s[2], s[3]}), {0, 3, 4, 1, 5, 2});
+  Value x =
+      columnRow
+          ? n.transpose(n.reshape(n.input(0), {s[0], c, b, b, s[2], s[3]}),
+                        {0, 1, 4, 2, 5, 3})
+          : n.transpose(n.reshape(n.input(0), {s[0], b, b, c, s[2], s[3]}),
+                        {0, 3, 4, 1, 5, 2});
   return Values{n.reshape(x, {s[0], c, s[2] * b, s[3] * b})};
 }
 
@@ -128,9 +140,11 @@ static Outputs spaceToDepth(NodeBuilder &n) {
   ArrayRef<int64_t> s = shapeOf(n.input(0));
   int64_t b = n.integer("blocksize", 0);
   if (s.size() != 4 || b < 1 || s[2] % b || s[3] % b)
-    return n.malformed("a block of " + llvm::Twine(b) + " does not fit the shape " + describeShape(s));
+    return n.malformed("a block of " + llvm::Twine(b) +
+                       " does not fit the shape " + describeShape(s));
   Value x = n.reshape(n.input(0), {s[0], s[1], s[2] / b, b, s[3] / b, b});
-  return Values{n.reshape(n.transpose(x, {0, 3, 5, 1, 2, 4}), {s[0], s[1] * b * b, s[2] / b, s[3] / b})};
+  return Values{n.reshape(n.transpose(x, {0, 3, 5, 1, 2, 4}),
+                          {s[0], s[1] * b * b, s[2] / b, s[3] / b})};
 }
 
 //===----------------------------------------------------------------------===//
@@ -140,7 +154,8 @@ static Outputs spaceToDepth(NodeBuilder &n) {
 static Outputs slice(NodeBuilder &n) {
   Value x = n.input(0);
   int64_t rank = rankOf(x);
-  std::optional<Shape> starts = n.constantIntegers(1, "starts"), ends = n.constantIntegers(2, "ends");
+  std::optional<Shape> starts = n.constantIntegers(1, "starts"),
+                       ends = n.constantIntegers(2, "ends");
   if (!starts || !ends)
     return n.takeFailure();
   Shape axes(starts->size()), steps(starts->size(), 1);
@@ -149,27 +164,34 @@ static Outputs slice(NodeBuilder &n) {
     axes = n.constantIntegers(3, "axes").value_or(axes);
   if (n.input(4))
     steps = n.constantIntegers(4, "steps").value_or(steps);
-  if (ends->size() != starts->size() || axes.size() != starts->size() || steps.size() != starts->size())
-    return n.malformed("its starts, ends, axes and steps have different lengths");
+  if (ends->size() != starts->size() || axes.size() != starts->size() ||
+      steps.size() != starts->size())
+    return n.malformed(
+        "its starts, ends, axes and steps have different lengths");
 
-  SmallVector<OpFoldResult> offsets(rank, n.builder.getIndexAttr(0)), strides(rank, n.builder.getIndexAttr(1)), sizes;
+  SmallVector<OpFoldResult> offsets(rank, n.builder.getIndexAttr(0)),
+      strides(rank, n.builder.getIndexAttr(1)), sizes;
   for (int64_t size : shapeOf(x))
     sizes.push_back(n.builder.getIndexAttr(size));
   Shape to(shapeOf(x));
-  for (auto [entry, start, end, step] : llvm::zip(axes, *starts, *ends, steps)) {
+  for (auto [entry, start, end, step] :
+       llvm::zip(axes, *starts, *ends, steps)) {
     int64_t dim = n.axis(entry, rank);
     if (rank == 0)
       return n.takeFailure();
     int64_t length = shapeOf(x)[dim];
     if (step < 1)
       return n.unsupported("a slice with step " + llvm::Twine(step));
-    auto clamp = [&](int64_t bound) { return std::clamp<int64_t>(bound < 0 ? bound + length : bound, 0, length); };
+    auto clamp = [&](int64_t bound) {
+      return std::clamp<int64_t>(bound < 0 ? bound + length : bound, 0, length);
+    };
     int64_t first = clamp(start), last = clamp(end);
     to[dim] = last > first ? (last - first - 1) / step + 1 : 0;
     offsets[dim] = n.builder.getIndexAttr(first);
     sizes[dim] = n.builder.getIndexAttr(to[dim]);
     // A step over the end is as good as one of the whole length.
-    strides[dim] = n.builder.getIndexAttr(std::min(step, std::max<int64_t>(length, 1)));
+    strides[dim] =
+        n.builder.getIndexAttr(std::min(step, std::max<int64_t>(length, 1)));
   }
   if (llvm::Error error = n.takeFailure())
     return error;
@@ -202,9 +224,11 @@ static Outputs split(NodeBuilder &n) {
   }
   int64_t total = 0;
   for (int64_t size : sizes)
-    total = size < 0 || size > length ? length + 1 : std::min(total + size, length + 1);
+    total = size < 0 || size > length ? length + 1
+                                      : std::min(total + size, length + 1);
   if (static_cast<int64_t>(sizes.size()) != parts || total != length)
-    return n.malformed("its sizes do not add up: " + describeShape(sizes) + " of a dimension of " + llvm::Twine(length));
+    return n.malformed("its sizes do not add up: " + describeShape(sizes) +
+                       " of a dimension of " + llvm::Twine(length));
   Values results;
   int64_t offset = 0;
   for (int64_t size : sizes) {
@@ -224,18 +248,23 @@ static Outputs concat(NodeBuilder &n) {
   to[axis] = 0;
   for (unsigned index = 0; index < n.numInputs(); ++index) {
     Value value = n.input(index);
-    bool fits = rankOf(value) == rank && getTensorType(value).getElementType() == getTensorType(first).getElementType();
+    bool fits =
+        rankOf(value) == rank && getTensorType(value).getElementType() ==
+                                     getTensorType(first).getElementType();
     for (int64_t dim = 0; fits && dim < rank; ++dim)
       fits = dim == axis || shapeOf(value)[dim] == to[dim];
     if (!fits)
-      return n.malformed("its inputs do not fit together: " + describeShape(shapeOf(first)) + " and " +
-                         describeShape(shapeOf(value)));
+      return n.malformed(
+          "its inputs do not fit together: " + describeShape(shapeOf(first)) +
+          " and " + describeShape(shapeOf(value)));
     to[axis] += shapeOf(value)[axis];
     values.push_back(value);
   }
   if (llvm::Error error = n.checkShape(to))
     return error;
-  return Values{llvm::is_contained(to, 0) ? n.empty(getTensorType(first).clone(to)) : n.concat(values, axis)};
+  return Values{llvm::is_contained(to, 0)
+                    ? n.empty(getTensorType(first).clone(to))
+                    : n.concat(values, axis)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -268,7 +297,9 @@ static Outputs tile(NodeBuilder &n) {
     return n.takeFailure();
   ArrayRef<int64_t> from = shapeOf(n.input(0));
   if (repeats->size() != from.size())
-    return n.malformed("it has " + llvm::Twine(repeats->size()) + " repeats for a tensor of rank " + llvm::Twine(from.size()));
+    return n.malformed("it has " + llvm::Twine(repeats->size()) +
+                       " repeats for a tensor of rank " +
+                       llvm::Twine(from.size()));
   if (llvm::Error error = n.checkShape(*repeats))
     return error;
   Shape wide, dims, to;
@@ -283,7 +314,8 @@ static Outputs tile(NodeBuilder &n) {
     return error;
   if (llvm::is_contained(to, 0))
     return Values{n.empty(getTensorType(n.input(0)).clone(to))};
-  return Values{n.reshape(createBroadcast(n.builder, n.loc, n.input(0), wide, dims), to)};
+  return Values{
+      n.reshape(createBroadcast(n.builder, n.loc, n.input(0), wide, dims), to)};
 }
 
 static Outputs pad(NodeBuilder &n) {
@@ -301,23 +333,29 @@ static Outputs pad(NodeBuilder &n) {
   if (llvm::Error error = n.takeFailure())
     return error;
   if (pads->size() != 2 * axes.size())
-    return n.malformed("it has " + llvm::Twine(pads->size()) + " pads for " + llvm::Twine(axes.size()) + " axes");
+    return n.malformed("it has " + llvm::Twine(pads->size()) + " pads for " +
+                       llvm::Twine(axes.size()) + " axes");
   for (auto [index, entry] : llvm::enumerate(axes)) {
     int64_t dim = n.axis(entry, rank), length = shapeOf(x)[dim];
     int64_t before = (*pads)[index], after = (*pads)[index + axes.size()];
     if (llvm::Error error = n.takeFailure())
       return error;
-    if (before < -length || after < -length || before > mostElements || after > mostElements ||
+    if (before < -length || after < -length || before > mostElements ||
+        after > mostElements ||
         length + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0) < 0)
-      return n.malformed("it pads " + describeShape(shapeOf(x)) + " by " + llvm::Twine(before) + " and " + llvm::Twine(after));
+      return n.malformed("it pads " + describeShape(shapeOf(x)) + " by " +
+                         llvm::Twine(before) + " and " + llvm::Twine(after));
     if (before < 0 || after < 0) // Negative pads cut.
-      x = n.slice(x, dim, std::max<int64_t>(-before, 0), length + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0));
+      x = n.slice(x, dim, std::max<int64_t>(-before, 0),
+                  length + std::min<int64_t>(before, 0) +
+                      std::min<int64_t>(after, 0));
     SmallVector<Value> parts;
     auto border = [&](int64_t size) -> llvm::Error {
       Shape shape(shapeOf(x));
       shape[dim] = size;
       if (size > 0)
-        parts.push_back(createSplat(n.builder, n.loc, getTensorType(x).clone(shape), *value));
+        parts.push_back(createSplat(n.builder, n.loc,
+                                    getTensorType(x).clone(shape), *value));
       return n.checkShape(shape);
     };
     if (llvm::Error error = border(std::max<int64_t>(before, 0)))
@@ -343,12 +381,18 @@ static Outputs resize(NodeBuilder &n) {
       return n.takeFailure();
     for (auto [size, wanted] : llvm::zip(from, *sizes))
       factors.push_back(size && wanted % size == 0 ? wanted / size : 0);
-  } else if (DenseElementsAttr scales = getConstant(n.input(2)); scales && scales.getElementType().isF32()) {
+  } else if (DenseElementsAttr scales = getConstant(n.input(2));
+             scales && scales.getElementType().isF32()) {
     for (float scale : scales.getValues<float>())
-      factors.push_back(scale >= 1 && scale < 65536 && scale == static_cast<int64_t>(scale) ? static_cast<int64_t>(scale) : 0);
+      factors.push_back(scale >= 1 && scale < 65536 &&
+                                scale == static_cast<int64_t>(scale)
+                            ? static_cast<int64_t>(scale)
+                            : 0);
   }
-  if (factors.size() != from.size() || llvm::any_of(factors, [](int64_t factor) { return factor < 1; }))
-    return n.unsupported("only enlarging by whole factors known at compile time");
+  if (factors.size() != from.size() ||
+      llvm::any_of(factors, [](int64_t factor) { return factor < 1; }))
+    return n.unsupported(
+        "only enlarging by whole factors known at compile time");
   Shape wide, dims, to;
   for (auto [size, factor] : llvm::zip(from, factors)) {
     dims.push_back(wide.size());
@@ -359,7 +403,8 @@ static Outputs resize(NodeBuilder &n) {
   }
   if (llvm::Error error = n.checkShape(wide))
     return error;
-  return Values{n.reshape(createBroadcast(n.builder, n.loc, x, wide, dims), to)};
+  return Values{
+      n.reshape(createBroadcast(n.builder, n.loc, x, wide, dims), to)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -374,11 +419,13 @@ static Outputs shape(NodeBuilder &n) {
     return std::clamp<int64_t>(value < 0 ? value + rank : value, 0, rank);
   };
   int64_t start = bound("start", 0), end = bound("end", rank);
-  return Values{n.integerConstant(sizes.slice(start, std::max<int64_t>(end - start, 0)))};
+  return Values{
+      n.integerConstant(sizes.slice(start, std::max<int64_t>(end - start, 0)))};
 }
 
 static Outputs size(NodeBuilder &n) {
-  return Values{n.integerConstant(getTensorType(n.input(0)).getNumElements(), /*scalar=*/true)};
+  return Values{n.integerConstant(getTensorType(n.input(0)).getNumElements(),
+                                  /*scalar=*/true)};
 }
 
 static Outputs constantOfShape(NodeBuilder &n) {
@@ -389,30 +436,40 @@ static Outputs constantOfShape(NodeBuilder &n) {
     return error;
   const NodeAttribute *value = n.node.find("value");
   if (!value)
-    return Values{createSplat(n.builder, n.loc, n.tensor(*to, n.builder.getF32Type()), 0)};
-  DenseElementsAttr number = value->tensor ? getElements(n.builder.getContext(), *value->tensor) : DenseElementsAttr();
+    return Values{createSplat(n.builder, n.loc,
+                              n.tensor(*to, n.builder.getF32Type()), 0)};
+  DenseElementsAttr number =
+      value->tensor ? getElements(n.builder.getContext(), *value->tensor)
+                    : DenseElementsAttr();
   if (!number || number.getNumElements() != 1)
     return n.malformed("its value is not one number");
-  return Values{n.make<arith::ConstantOp>(number.resizeSplat(n.tensor(*to, number.getElementType())))};
+  return Values{n.make<arith::ConstantOp>(
+      number.resizeSplat(n.tensor(*to, number.getElementType())))};
 }
 
 static Outputs range(NodeBuilder &n) {
-  std::optional<double> start = n.constantNumber(0, "start"), limit = n.constantNumber(1, "limit"),
+  std::optional<double> start = n.constantNumber(0, "start"),
+                        limit = n.constantNumber(1, "limit"),
                         delta = n.constantNumber(2, "delta");
   if (!start || !limit || !delta)
     return n.takeFailure();
   Type element = getTensorType(n.input(0)).getElementType();
-  double count = *delta ? std::ceil((*limit - *start) / *delta) : std::numeric_limits<double>::quiet_NaN();
+  double count = *delta ? std::ceil((*limit - *start) / *delta)
+                        : std::numeric_limits<double>::quiet_NaN();
   if (!(count <= mostFolded))
-    return n.unsupported("a range of more than " + llvm::Twine(mostFolded) + " values, or with a step of 0");
+    return n.unsupported("a range of more than " + llvm::Twine(mostFolded) +
+                         " values, or with a step of 0");
   SmallVector<Attribute> values;
   for (int64_t index = 0; index < count; ++index) {
     double value = *start + index * *delta;
-    values.push_back(isa<FloatType>(element) ? Attribute(n.builder.getFloatAttr(element, value))
-                                             : Attribute(n.builder.getIntegerAttr(element, static_cast<int64_t>(value))));
+    values.push_back(isa<FloatType>(element)
+                         ? Attribute(n.builder.getFloatAttr(element, value))
+                         : Attribute(n.builder.getIntegerAttr(
+                               element, static_cast<int64_t>(value))));
   }
   int64_t length = values.size();
-  return Values{n.make<arith::ConstantOp>(DenseElementsAttr::get(n.tensor(length, element), values))};
+  return Values{n.make<arith::ConstantOp>(
+      DenseElementsAttr::get(n.tensor(length, element), values))};
 }
 
 ArrayRef<OpRow> shapeOps() {

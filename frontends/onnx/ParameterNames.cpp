@@ -7,21 +7,45 @@
 namespace dit::onnx {
 
 ParameterNames::ParameterNames(const Graph &graph) {
+  for (const Property &kind : graph.kinds)
+    kinds[kind.key] = kind.value;
   for (const Node &node : graph.nodes)
     for (llvm::StringRef name : node.inputs)
       if (auto [entry, added] = users.try_emplace(name, &node); !added)
         entry->second = nullptr;
+  findWrapper(graph);
+}
+
+void ParameterNames::findWrapper(const Graph &graph) {
+  unsigned count = 0;
+  for (const Tensor &tensor : graph.initializers) {
+    if (!isFloat(tensor.type) || isGenerated(tensor.name))
+      continue;
+    auto [first, rest] = llvm::StringRef(tensor.name).split('.');
+    // A list of modules ("blocks.0.…") does not wrap a model.
+    bool wraps = !rest.empty() && !llvm::isDigit(rest.front());
+    if (!wraps || (count && wrapper != (first + ".").str())) {
+      wrapper.clear();
+      return;
+    }
+    wrapper = (first + ".").str();
+    ++count;
+  }
+  if (count < 4) // Too few to tell.
+    wrapper.clear();
 }
 
 bool ParameterNames::isGenerated(llvm::StringRef name) {
   // TorchScript: onnx::Add_713, /blocks.0/Constant_output_0. onnxsim: _v_806.
-  if (name.contains("::") || name.contains('/') || name.starts_with("_v_") || name.starts_with("const_"))
+  if (name.contains("::") || name.contains('/') || name.starts_with("_v_") ||
+      name.starts_with("const_"))
     return true;
   // Dynamo: val_51, unsqueeze_1, scalar_tensor_default; a parameter of a model
   // without submodules (pos_embed, cls_token) does not end in a number.
   if (name.contains('.'))
     return false;
-  return name.starts_with("scalar_tensor") || name.empty() || llvm::isDigit(name.back());
+  return name.starts_with("scalar_tensor") || name.empty() ||
+         llvm::isDigit(name.back());
 }
 
 /// "/blocks.0/attn/to_out/to_out.0/MatMul" → "blocks.0.attn.to_out.0". The
@@ -34,7 +58,8 @@ static std::string pathOfNode(llvm::StringRef name) {
   parts.pop_back(); // the op's own name
   std::string path;
   for (auto [index, part] : llvm::enumerate(parts)) {
-    bool repeated = index + 1 < parts.size() && parts[index + 1].starts_with((part + ".").str());
+    bool repeated = index + 1 < parts.size() &&
+                    parts[index + 1].starts_with((part + ".").str());
     if (!repeated)
       path += (path.empty() ? "" : ".") + part.str();
   }
@@ -44,7 +69,8 @@ static std::string pathOfNode(llvm::StringRef name) {
 /// "['', 'blocks.0', 'blocks.0.attn', 'blocks.0.attn.to_q', 'linear_3']" →
 /// "blocks.0.attn.to_q".
 static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
-  std::optional<llvm::StringRef> scopes = findProperty(metadata, "pkg.torch.onnx.name_scopes");
+  std::optional<llvm::StringRef> scopes =
+      findProperty(metadata, "pkg.torch.onnx.name_scopes");
   if (!scopes)
     return "";
   llvm::SmallVector<llvm::StringRef> parts;
@@ -54,15 +80,19 @@ static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
 
 std::string ParameterNames::recoverWeight(const Node &user) const {
   auto fromBias = [](llvm::StringRef name) {
-    return !isGenerated(name) && name.consume_back(".bias") ? (name + ".weight").str() : "";
+    return !isGenerated(name) && name.consume_back(".bias")
+               ? (name + ".weight").str()
+               : "";
   };
   if (user.opType == "Gemm" && user.inputs.size() > 2)
     if (std::string name = fromBias(user.inputs[2]); !name.empty())
       return name;
   // The Add may come behind a Reshape, where an optimiser made the MatMul 2-D.
-  const Node *next = user.outputs.empty() ? nullptr : users.lookup(user.outputs.front());
+  const Node *next =
+      user.outputs.empty() ? nullptr : users.lookup(user.outputs.front());
   if (next && next->opType == "Reshape")
-    next = next->outputs.empty() ? nullptr : users.lookup(next->outputs.front());
+    next =
+        next->outputs.empty() ? nullptr : users.lookup(next->outputs.front());
   if (next && next->opType == "Add")
     for (llvm::StringRef input : next->inputs)
       if (std::string name = fromBias(input); !name.empty())
@@ -74,34 +104,46 @@ std::string ParameterNames::recoverWeight(const Node &user) const {
   return "";
 }
 
-ParameterNames::Identity ParameterNames::identify(const Tensor &tensor, const Node &user, unsigned operand) const {
+bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
+  if (!isFloat(tensor.type))
+    return false;
+  // A table that was computed from buffers still has no kind of its own.
+  if (auto kind = kinds.find(tensor.name); kind != kinds.end())
+    return kind->second == "PARAMETER" || isWeight;
+  // TorchScript writes constants as nodes, so onnx:: was once a parameter.
+  return !isGenerated(tensor.name) || isWeight ||
+         (tensor.name.starts_with("onnx::") && tensor.size() > 1);
+}
+
+ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
+                                                  const Node &user,
+                                                  unsigned operand) const {
   Identity identity;
   identity.name = tensor.name.str();
-  if (!isFloat(tensor.type))
-    return identity;
-  bool generated = isGenerated(tensor.name);
-  bool product = user.opType == "MatMul" || user.opType == "Gemm" || user.opType == "FusedMatMul";
+  bool product = user.opType == "MatMul" || user.opType == "Gemm" ||
+                 user.opType == "FusedMatMul";
   bool weight = product && operand == 1 && tensor.dims.size() == 2;
-  std::optional<llvm::StringRef> kind = findProperty(tensor.metadata, "pkg.torch.export.graph_signature.InputSpec.kind");
-  if (kind)
-    identity.isParameter = kind->contains("PARAMETER") || weight;
-  else
-    // TorchScript writes constants as nodes, so onnx:: was once a parameter.
-    identity.isParameter = !generated || weight || (tensor.name.starts_with("onnx::") && tensor.size() > 1);
+  identity.isParameter = isParameter(tensor, weight);
   if (!identity.isParameter)
     return identity;
   // DiT's table of positions is fixed, whatever it is called inside.
   identity.isTrainable = !tensor.name.ends_with("pos_embed");
+  bool generated = isGenerated(tensor.name);
   if (generated && weight) {
     std::string name = recoverWeight(user);
     const NodeAttribute *transposed = user.find("transB");
-    identity.isTransposed = !name.empty() && !(transposed && transposed->integer);
+    identity.isTransposed =
+        !name.empty() && !(transposed && transposed->integer);
     identity.name = name.empty() ? identity.name : name;
-  } else if (generated && user.opType == "Add" && tensor.dims.size() == 3 && tensor.dims[0] == 1) {
+  } else if (generated && user.opType == "Add" && tensor.dims.size() == 3 &&
+             tensor.dims[0] == 1) {
     // PixArt's table, which TorchScript unsqueezed.
     std::string path = pathOfNode(user.name);
-    identity.name = path.empty() ? "scale_shift_table" : path + ".scale_shift_table";
+    identity.name =
+        path.empty() ? "scale_shift_table" : path + ".scale_shift_table";
   }
+  if (!wrapper.empty() && llvm::StringRef(identity.name).starts_with(wrapper))
+    identity.name.erase(0, wrapper.size());
   return identity;
 }
 

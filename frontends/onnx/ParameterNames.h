@@ -31,14 +31,22 @@ public:
   };
 
   /// `tensor` is input `operand` of `user`.
-  Identity identify(const Tensor &tensor, const Node &user, unsigned operand) const;
+  Identity identify(const Tensor &tensor, const Node &user,
+                    unsigned operand) const;
 
   /// True for names that exporters and optimisers make up.
   static bool isGenerated(llvm::StringRef name);
 
 private:
+  bool isParameter(const Tensor &tensor, bool isWeight) const;
   std::string recoverWeight(const Node &user) const;
+  void findWrapper(const Graph &graph);
 
+  /// PARAMETER, BUFFER, … by initializer, where the file says so.
+  llvm::DenseMap<llvm::StringRef, llvm::StringRef> kinds;
+  /// "dit." where a module that wraps the whole model was exported: it is not
+  /// part of the model's names.
+  std::string wrapper;
   /// The only node that reads a value; null where there are more.
   llvm::DenseMap<llvm::StringRef, const Node *> users;
 };

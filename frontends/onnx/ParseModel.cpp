@@ -188,7 +188,8 @@ llvm::Error ModelParser::parseNode(Field field, Node &node, unsigned depth) {
     case 4:
       return text(inner, "a node's op_type", node.opType);
     case 5: {
-      llvm::Expected<NodeAttribute *> attribute = append(inner, node.attributes);
+      llvm::Expected<NodeAttribute *> attribute =
+          append(inner, node.attributes);
       return attribute ? parseAttribute(inner, **attribute, depth)
                        : attribute.takeError();
     }
@@ -236,7 +237,23 @@ llvm::Error ModelParser::parseGraph(Field field, Graph &graph, unsigned depth) {
                        "byte " + llvm::Twine(inner.offset) +
                            ": sparse initializers are not supported; store the "
                            "weight dense");
-    default: // 13, value_info: every type is inferred here.
+    case 13: {
+      // Every type is inferred by the importer; only this is news.
+      ValueInfo info;
+      uint64_t left = budget;
+      if (llvm::Error error = parseValueInfo(inner, info))
+        return error;
+      budget = left;
+      std::optional<llvm::StringRef> kind =
+          findProperty(info.metadata, kindKey);
+      if (!kind)
+        return llvm::Error::success();
+      llvm::Expected<Property *> entry = append(inner, graph.kinds);
+      if (entry)
+        **entry = {info.name, *kind};
+      return entry.takeError();
+    }
+    default:
       return llvm::Error::success();
     }
   });

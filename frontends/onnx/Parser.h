@@ -45,7 +45,8 @@ private:
 
   llvm::Error parseGraph(Field field, Graph &graph, unsigned depth);
   llvm::Error parseNode(Field field, Node &node, unsigned depth);
-  llvm::Error parseAttribute(Field field, NodeAttribute &attribute, unsigned depth);
+  llvm::Error parseAttribute(Field field, NodeAttribute &attribute,
+                             unsigned depth);
   llvm::Error parseValueInfo(Field field, ValueInfo &info);
   llvm::Error parseTensorType(llvm::StringRef type, ValueInfo &info);
   llvm::Error parseTensor(Field field, Tensor &tensor);

@@ -19,23 +19,29 @@ namespace dit::onnx {
 /// The weights of one function.
 class Weights {
 public:
-  Weights(const Graph &graph, mlir::ModuleOp module, WarningSink warn) : names(graph), module(module), symbols(module), warn(warn) {}
+  Weights(const Graph &graph, mlir::ModuleOp module, WarningSink warn)
+      : names(graph), module(module), symbols(module), warn(warn) {}
 
   /// The value of an initializer as input `operand` of `user`; null if its
   /// element type has no counterpart in IR.
-  mlir::Value read(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor, const Node &user, unsigned operand);
+  mlir::Value read(mlir::OpBuilder &builder, mlir::Location loc,
+                   const Tensor &tensor, const Node &user, unsigned operand);
 
   /// The value of a constant.
-  mlir::Value constant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor);
+  mlir::Value constant(mlir::OpBuilder &builder, mlir::Location loc,
+                       const Tensor &tensor);
 
   /// Makes globals of the constants in `function` that are no splats.
   void finish(mlir::func::FuncOp function);
 
 private:
-  GlobalOp getGlobal(mlir::Location loc, llvm::StringRef name, Role role, mlir::RankedTensorType type,
-                     mlir::ElementsAttr source, llvm::StringRef pieceName);
-  mlir::ElementsAttr getSource(mlir::RankedTensorType type, const Tensor &tensor);
-  mlir::Value readGlobal(mlir::OpBuilder &builder, mlir::Location loc, GlobalOp global);
+  GlobalOp getGlobal(mlir::Location loc, llvm::StringRef name, Role role,
+                     mlir::RankedTensorType type, mlir::ElementsAttr source,
+                     llvm::StringRef pieceName);
+  mlir::ElementsAttr getSource(mlir::RankedTensorType type,
+                               const Tensor &tensor);
+  mlir::Value readGlobal(mlir::OpBuilder &builder, mlir::Location loc,
+                         GlobalOp global);
 
   ParameterNames names;
   mlir::ModuleOp module;
