@@ -12,8 +12,8 @@ namespace dit {
 
 using namespace dit;
 
-/// Returns the bytes of the function's arena.
-static int64_t assignOffsets(plan::FunctionOp function) {
+/// Returns what the function needs of the arena.
+static PackedOffsets assignOffsets(plan::FunctionOp function) {
   llvm::MapVector<plan::BufferOp, Interval> live = findLiveBuffers(function);
   for (auto buffer :
        llvm::make_early_inc_range(function.getOps<plan::BufferOp>()))
@@ -26,15 +26,23 @@ static int64_t assignOffsets(plan::FunctionOp function) {
   for (auto [entry, offset] : llvm::zip_equal(live, packed.offsets))
     entry.first.setOffset(offset);
   function.setArenaBytes(packed.total);
-  return packed.total;
+  return packed;
 }
 
 namespace {
 struct AssignOffsets : dit::impl::AssignOffsetsBase<AssignOffsets> {
+  using AssignOffsetsBase::AssignOffsetsBase;
+
   void runOnOperation() override {
     int64_t largest = 0;
-    for (auto function : getOperation().getOps<plan::FunctionOp>())
-      largest = std::max(largest, assignOffsets(function));
+    for (auto function : getOperation().getOps<plan::FunctionOp>()) {
+      PackedOffsets packed = assignOffsets(function);
+      largest = std::max(largest, packed.total);
+      if (report)
+        function.emitRemark("needs ")
+            << packed.total << " bytes of the arena, of which "
+            << packed.total - packed.lowerBound << " are lost to fragmentation";
+    }
     getOperation()->setAttr(plan::PlanDialect::arenaBytesAttrName,
                             Builder(&getContext()).getI64IntegerAttr(largest));
   }

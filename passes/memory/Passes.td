@@ -29,6 +29,8 @@ def AssignOffsets : Pass<"dit-assign-offsets", "::mlir::ModuleOp"> {
     an instruction.
   }];
   let dependentDialects = ["::dit::plan::PlanDialect"];
+  let options = [Option<"report", "report", "bool", "false",
+                        "remark each function's arena and what is lost in it">];
 }
 
 def VerifyMemory : Pass<"dit-verify-memory", "::mlir::ModuleOp"> {
