@@ -76,6 +76,9 @@ static llvm::Error checkPiece(const proto::Piece &piece,
     if (source < 0 || source >= static_cast<int64_t>(rank) || seen[source])
       return malformed("its permutation is none");
     seen[source] = true;
+  }
+  for (size_t i = 0; i != rank; ++i) {
+    int64_t source = piece.permutation(i);
     int64_t offset = piece.target_offset(i);
     if (offset < 0 || offset > target[i] || view[source] > target[i] - offset)
       return malformed("it reaches past its target in dimension " +
@@ -99,6 +102,8 @@ static llvm::Expected<uint64_t> neededBytes(const proto::Global &global) {
     return malformed("its packed layout is out of range");
   if (global.type().shape_size() != 2)
     return malformed("it is packed but not a matrix");
+  if (!isFloat(elementType(global.type().type())))
+    return malformed("it is packed but not of floats");
   ElementType type = elementType(global.type().type());
   return packedElements(panelLayout(layout), global.type().shape(0),
                         global.type().shape(1)) *
@@ -260,7 +265,7 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
     if (function.name().empty() || !names.insert(function.name()).second)
       return malformed("the name of function " + quoted(function.name()) +
                        " is empty or taken");
-    if (!steps.insert(function.step()).second)
+    if (!function.step().empty() && !steps.insert(function.step()).second)
       return malformed("two functions are step " + quoted(function.step()));
     if (function.arena_bytes() > plan.arena_bytes())
       return malformed("function " + quoted(function.name()) +
@@ -273,8 +278,10 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
     return malformed("arena_bytes is not the largest function's");
   if (plan.mode() == "forward" && !steps.contains("forward"))
     return malformed("a forward plan without a function for step 'forward'");
-  if (plan.mode() == "sample" && !steps.contains("sample_step"))
-    return malformed("a sample plan without a function for step 'sample_step'");
+  if (plan.mode() == "sample" && !steps.contains("sample_step") &&
+      !steps.contains("sample_step_single"))
+    return malformed("a sample plan without a function for step 'sample_step' "
+                     "or 'sample_step_single'");
   return llvm::Error::success();
 }
 

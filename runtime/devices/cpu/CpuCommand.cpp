@@ -2,6 +2,7 @@
 
 #include "runtime/devices/cpu/CpuCommand.h"
 
+#include "runtime/devices/cpu/KernelCommands.h"
 #include "runtime/plan/Failure.h"
 
 #include <cstring>
@@ -35,8 +36,6 @@ namespace {
 /// Work that is over before another thread would have begun.
 constexpr uint64_t serialBytes = 16 << 10;
 constexpr uint64_t serialFlops = 16 << 10;
-/// Pieces a thread takes one after the other, so that a late one costs little.
-constexpr int64_t piecesPerThread = 4;
 
 class LaunchCommand : public CpuCommand {
 public:
@@ -47,10 +46,11 @@ public:
       : kernel(kernel), operands(std::move(operands)), blocks(blocks),
         chunk(chunk) {}
 
-  void run(ThreadPool &pool) override {
-    pool.parallelFor(blocks, chunk, [&](int64_t begin, int64_t end) {
-      kernel(operands.data(), begin, end);
-    });
+  void run(CpuWorkers &workers) override {
+    workers.pool.parallelFor(blocks, chunk,
+                             [&](unsigned, int64_t begin, int64_t end) {
+                               kernel(operands.data(), begin, end);
+                             });
   }
 
 private:
@@ -65,19 +65,20 @@ public:
   CopyCommand(std::byte *to, const std::byte *from, uint64_t bytes)
       : to(to), from(from), bytes(bytes) {}
 
-  void run(ThreadPool &pool) override {
+  void run(CpuWorkers &workers) override {
     bool apart = to + bytes <= from || from + bytes <= to;
     if (!apart) {
       std::memmove(to, from, bytes);
       return;
     }
     constexpr uint64_t piece = 64 << 10;
-    pool.parallelFor((bytes + piece - 1) / piece, 1,
-                     [&](int64_t begin, int64_t end) {
-                       uint64_t first = begin * piece;
-                       uint64_t last = std::min(end * piece, bytes);
-                       std::memcpy(to + first, from + first, last - first);
-                     });
+    workers.pool.parallelFor((bytes + piece - 1) / piece, 1,
+                             [&](unsigned, int64_t begin, int64_t end) {
+                               uint64_t first = begin * piece;
+                               uint64_t last = std::min(end * piece, bytes);
+                               std::memcpy(to + first, from + first,
+                                           last - first);
+                             });
   }
 
 private:
@@ -91,7 +92,7 @@ public:
   FillCommand(std::byte *to, int byte, uint64_t bytes)
       : to(to), byte(byte), bytes(bytes) {}
 
-  void run(ThreadPool &) override { std::memset(to, byte, bytes); }
+  void run(CpuWorkers &) override { std::memset(to, byte, bytes); }
 
 private:
   std::byte *to;
@@ -109,8 +110,7 @@ static std::unique_ptr<CpuCommand> createLaunch(const proto::Launch &launch,
   std::vector<void *> operands;
   for (const proto::Place &place : launch.operands())
     operands.push_back(addresses(place));
-  int64_t chunk =
-      std::max<int64_t>(launch.blocks() / (threads * piecesPerThread), 1);
+  int64_t chunk = chunkOf(launch.blocks(), threads);
   if (kernel.bytes_moved() < serialBytes && kernel.flops() < serialFlops)
     chunk = std::max<int64_t>(launch.blocks(), 1);
   return std::make_unique<LaunchCommand>(
@@ -126,6 +126,10 @@ dit::runtime::createCpuCommand(const proto::Instruction &instruction,
   switch (instruction.kind_case()) {
   case proto::Instruction::kLaunch:
     return createLaunch(instruction.launch(), addresses, kernels, threads);
+  case proto::Instruction::kGemm:
+    return createGemm(instruction.gemm(), addresses, threads);
+  case proto::Instruction::kAttention:
+    return createAttention(instruction.attention(), addresses, threads);
   case proto::Instruction::kCopy:
     return std::make_unique<CopyCommand>(addresses(instruction.copy().to()),
                                          addresses(instruction.copy().from()),

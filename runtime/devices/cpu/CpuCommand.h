@@ -22,10 +22,24 @@ struct CpuAddresses {
   std::byte *operator()(const proto::Place &place) const;
 };
 
+/// The threads, and scratch memory for each that kernels may use while they
+/// run; how much there is does not change results.
+struct CpuWorkers {
+  ThreadPool &pool;
+  std::byte *scratch = nullptr; // 64-byte aligned
+  uint64_t scratchStride = 0;   // bytes from one thread's to the next
+
+  std::byte *scratchOf(unsigned thread) const {
+    return scratch + thread * scratchStride;
+  }
+};
+
 /// A command of the CPU: done when run() returns.
 class CpuCommand : public Command {
 public:
-  virtual void run(ThreadPool &pool) = 0;
+  virtual void run(CpuWorkers &workers) = 0;
+  /// Scratch bytes a thread needs.
+  virtual uint64_t scratchBytes() const { return 0; }
 };
 
 /// Makes the command of an instruction. `kernels` holds the plan's kernels in

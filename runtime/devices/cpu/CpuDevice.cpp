@@ -10,6 +10,8 @@
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <cstring>
 
 using namespace dit;
@@ -22,7 +24,7 @@ namespace {
 class CpuDevice : public Device {
 public:
   explicit CpuDevice(unsigned threads)
-      : pool(threads ? threads : availableCores()) {}
+      : pool(threads ? threads : availableCores()), workers{pool} {}
 
   std::string description() const override;
   llvm::Error load(const plan::PlanView &view) override;
@@ -44,6 +46,8 @@ private:
   ThreadPool pool;
   HostMemory arena;
   HostMemory globals;
+  HostMemory scratch;
+  CpuWorkers workers;
   std::unique_ptr<ObjectCode> code;
   CpuAddresses addresses;
 };
@@ -96,11 +100,26 @@ llvm::Error CpuDevice::load(const plan::PlanView &view) {
 
 llvm::Expected<std::unique_ptr<Command>>
 CpuDevice::prepare(const proto::Instruction &instruction) {
-  return createCpuCommand(instruction, addresses, code.get(), pool.threads());
+  llvm::Expected<std::unique_ptr<CpuCommand>> command =
+      createCpuCommand(instruction, addresses, code.get(), pool.threads());
+  if (!command)
+    return command.takeError();
+  uint64_t stride = llvm::alignTo((*command)->scratchBytes(), 4096);
+  if (stride > workers.scratchStride) {
+    std::optional<HostMemory> larger =
+        HostMemory::allocate(stride * pool.threads());
+    if (!larger)
+      return failure(Exit::Memory, "no memory for the threads' scratch: " +
+                                       plan::printBytes(stride) + " each");
+    scratch = std::move(*larger);
+    workers.scratch = scratch.data();
+    workers.scratchStride = stride;
+  }
+  return std::move(*command);
 }
 
 llvm::Error CpuDevice::enqueue(Command &command) {
-  static_cast<CpuCommand &>(command).run(pool);
+  static_cast<CpuCommand &>(command).run(workers);
   return llvm::Error::success();
 }
 
@@ -136,7 +155,9 @@ llvm::Error CpuDevice::copyOut(unsigned global, uint64_t offset,
 
 void CpuDevice::hostParallel(int64_t count,
                              llvm::function_ref<void(int64_t, int64_t)> body) {
-  pool.parallelFor(count, 1, body);
+  pool.parallelFor(count, 1, [&](unsigned, int64_t begin, int64_t end) {
+    body(begin, end);
+  });
 }
 
 std::unique_ptr<Device> dit::runtime::createCpuDevice(unsigned threads) {

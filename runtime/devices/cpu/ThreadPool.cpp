@@ -31,7 +31,7 @@ ThreadPool::ThreadPool(unsigned threads)
     // With more threads than cores a spinning one keeps a working one waiting.
     : spins(threads <= availableCores()) {
   for (unsigned i = 1; i < threads; ++i)
-    workers.emplace_back([this] { work(); });
+    workers.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -42,16 +42,16 @@ ThreadPool::~ThreadPool() {
     worker.join();
 }
 
-void ThreadPool::takeBlocks() {
+void ThreadPool::takeBlocks(unsigned thread) {
   while (true) {
     int64_t begin = next.fetch_add(job.chunk, std::memory_order_relaxed);
     if (begin >= job.blocks)
       return;
-    (*job.body)(begin, std::min(begin + job.chunk, job.blocks));
+    (*job.body)(thread, begin, std::min(begin + job.chunk, job.blocks));
   }
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(unsigned thread) {
   int32_t seen = 0;
   while (true) {
     auto until = std::chrono::steady_clock::now() + spinTime;
@@ -68,7 +68,7 @@ void ThreadPool::work() {
       return;
     active.fetch_add(1);
     if (open.load())
-      takeBlocks();
+      takeBlocks(thread);
     active.fetch_sub(1);
   }
 }
@@ -77,7 +77,7 @@ void ThreadPool::parallelFor(int64_t blocks, int64_t chunk, Body body) {
   if (blocks <= 0)
     return;
   if (workers.empty() || blocks <= chunk) {
-    body(0, blocks);
+    body(0, 0, blocks);
     return;
   }
   job = {&body, blocks, chunk};
@@ -85,7 +85,7 @@ void ThreadPool::parallelFor(int64_t blocks, int64_t chunk, Body body) {
   open.store(true);
   generation.fetch_add(1);
   generation.notify_all();
-  takeBlocks();
+  takeBlocks(0);
   open.store(false);
   for (int turns = 0; active.load() != 0; ++turns) {
     if (spins && turns < 4096)

@@ -20,8 +20,10 @@ namespace dit::runtime {
 /// blocks must be independent.
 class ThreadPool {
 public:
-  /// Does the blocks [begin, end).
-  using Body = llvm::function_ref<void(int64_t begin, int64_t end)>;
+  /// Does the blocks [begin, end) on thread `thread` of [0, threads()); no two
+  /// calls of one thread overlap, so it may be the index of scratch memory.
+  using Body =
+      llvm::function_ref<void(unsigned thread, int64_t begin, int64_t end)>;
 
   /// `threads` at least 1.
   explicit ThreadPool(unsigned threads);
@@ -44,8 +46,8 @@ private:
     int64_t chunk = 1;
   };
 
-  void work();
-  void takeBlocks();
+  void work(unsigned thread);
+  void takeBlocks(unsigned thread);
 
   Job job;
   // Each on its own cache line: they are written by different threads.

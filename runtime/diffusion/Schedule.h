@@ -1,0 +1,65 @@
+//===- Schedule.h - Noise schedules and samplers as tables -------*- C++
+//-*-===//
+//
+// Everything a sampler does differently from another is in a table of
+// coefficients, so that one compiled step function serves all:
+//
+//   f      = (v + 1) / 2            v: what the model says about its variance
+//   logvar = f max_log + (1 - f) min_log
+//   x'     = A x + B eps + (C + D exp(logvar / 2)) z
+//
+// All arithmetic is double; the table is rounded to fp32 once.
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_RUNTIME_DIFFUSION_SCHEDULE_H
+#define DIT_RUNTIME_DIFFUSION_SCHEDULE_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace dit::runtime {
+
+/// How x at one step becomes x at the next.
+enum class Sampler { Ddpm, Ddim };
+
+/// What to sample with; the values of the command line.
+struct SamplerOptions {
+  Sampler sampler = Sampler::Ddim;
+  int64_t steps = 50;
+  double eta = 0;            // DDIM: 0 deterministic, 1 as noisy as DDPM
+  bool learnedSigma = false; // the model gives v
+};
+
+/// The steps in the order they are executed: largest t first.
+struct SamplerTable {
+  enum Column { A, B, C, D, MinLog, MaxLog };
+  using Row = std::array<double, 8>;
+
+  std::vector<int64_t> timesteps; // the original integer t
+  std::vector<Row> coefficients;
+};
+
+/// beta_t of DDPM's linear schedule: 1e-4 .. 0.02 over 1000 steps.
+std::vector<double> linearBetas();
+
+/// "N": `steps` timesteps of [0, total), evenly spread with both ends, rounded
+/// to even as Python does; ascending. Exit::Usage unless 1 <= steps <= total.
+llvm::Expected<std::vector<int64_t>> spreadTimesteps(int64_t steps,
+                                                     int64_t total);
+
+/// "ddimN": 0, i, 2 i, ... with the smallest integer stride i that gives
+/// `steps` of them. Exit::Contradiction names the nearest that exist.
+llvm::Expected<std::vector<int64_t>> stridedTimesteps(int64_t steps,
+                                                      int64_t total);
+
+/// The table of a sampler over DDPM's linear schedule: DDPM spreads its
+/// timesteps, DDIM strides them.
+llvm::Expected<SamplerTable> makeSamplerTable(const SamplerOptions &options);
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_DIFFUSION_SCHEDULE_H

@@ -1,0 +1,46 @@
+//===- HandPlan.h - Small plans made by hand ---------------------*- C++
+//-*-===//
+#ifndef DIT_TEST_RUNTIME_HANDPLAN_H
+#define DIT_TEST_RUNTIME_HANDPLAN_H
+
+#include "runtime/plan/plan.pb.h"
+
+#include "llvm/ADT/ArrayRef.h"
+
+#include <string>
+#include <vector>
+
+namespace dit::test {
+
+/// What a plan file is made of.
+struct HandPlan {
+  proto::Plan metadata;
+  std::vector<uint8_t> code;
+  std::vector<uint8_t> weights;
+
+  /// The bytes of its plan.bin.
+  std::vector<uint8_t> encode() const;
+};
+
+/// The bytes of the object file of HandKernels.cpp.
+std::vector<uint8_t> handKernels();
+
+/// y[2, 8] = (2 x + 1) W^T + b for x[2, 16], with W[o, i] = (o + 1) / (i + 1)
+/// and b[o] = o, both in the weights section; instructions: fill, launch,
+/// gemm, copy. Inputs x and label (i64[2], unused), outputs y and label_copy.
+HandPlan makeForwardPlan();
+
+/// Pictures [batch 2, 1, 8, 8] of the model in HandKernels.cpp; 4 classes and
+/// learned sigma. Steps sample_step and sample_step_single, here the same.
+HandPlan makeSamplePlan();
+
+/// A parameter @w of this shape, drawn by an init: for tests of Initialise.
+proto::Global makeDrawnGlobal(llvm::ArrayRef<int64_t> shape, proto::Init init);
+
+/// Whole tensors as pieces of themselves: view and target are the shape.
+void setIdentityPiece(proto::Piece &piece, llvm::StringRef name,
+                      llvm::ArrayRef<int64_t> shape);
+
+} // namespace dit::test
+
+#endif // DIT_TEST_RUNTIME_HANDPLAN_H

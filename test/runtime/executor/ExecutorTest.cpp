@@ -1,0 +1,158 @@
+//===- ExecutorTest.cpp - Plans made by hand run --------------------------===//
+
+#include "runtime/executor/Executor.h"
+
+#include "runtime/devices/cpu/CpuDevice.h"
+#include "runtime/plan/Failure.h"
+#include "test/runtime/HandPlan.h"
+
+#include "llvm/Support/JSON.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+
+namespace {
+
+/// A plan loaded on some threads.
+struct Loaded {
+  explicit Loaded(const test::HandPlan &hand, unsigned threads = 2)
+      : hand(hand),
+        view{this->hand.metadata, this->hand.code, this->hand.weights, ""},
+        device(createCpuDevice(threads)),
+        executor(llvm::cantFail(Executor::create(view, *device))) {}
+
+  test::HandPlan hand;
+  plan::PlanView view;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Executor> executor;
+};
+
+template <typename T>
+llvm::ArrayRef<uint8_t> bytesOf(const std::vector<T> &values) {
+  return {reinterpret_cast<const uint8_t *>(values.data()),
+          values.size() * sizeof(T)};
+}
+
+template <typename T>
+std::vector<T> readAs(Executor &executor, const char *name) {
+  std::vector<uint8_t> bytes =
+      llvm::cantFail(executor.read(*executor.findGlobal(name)));
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+} // namespace
+
+TEST(ExecutorTest, FillLaunchGemmCopy) {
+  for (unsigned threads : {1u, 2u, 3u, 16u}) {
+    Loaded loaded(test::makeForwardPlan(), threads);
+    Executor &executor = *loaded.executor;
+    std::vector<float> x(32);
+    for (int i = 0; i != 32; ++i)
+      x[i] = 0.25f * i - 3;
+    ASSERT_FALSE(executor.write(*executor.findGlobal("x"), bytesOf(x)));
+    std::vector<int64_t> label = {41, -7};
+    ASSERT_FALSE(executor.write(*executor.findGlobal("label"), bytesOf(label)));
+    ASSERT_FALSE(executor.run(*executor.findStep("forward")));
+    std::vector<float> y = readAs<float>(executor, "y");
+    for (int row = 0; row != 2; ++row)
+      for (int o = 0; o != 8; ++o) {
+        double sum = o;
+        for (int i = 0; i != 16; ++i)
+          sum += (2.0 * x[16 * row + i] + 1) * (o + 1.0) / (i + 1.0);
+        // 16 fp32 products of values below 30.
+        EXPECT_NEAR(y[8 * row + o], sum, 1e-4) << threads << " threads";
+      }
+    EXPECT_EQ(readAs<int64_t>(executor, "label_copy"), label);
+  }
+}
+
+TEST(ExecutorTest, NamesThatAreNotThere) {
+  Loaded loaded(test::makeForwardPlan());
+  EXPECT_EQ(loaded.executor->findStep("sample_step"), std::nullopt);
+  EXPECT_EQ(loaded.executor->findGlobal("z"), std::nullopt);
+}
+
+TEST(ExecutorTest, WritesOfTheWrongSizeAreErrors) {
+  Loaded loaded(test::makeForwardPlan());
+  std::vector<float> x(31);
+  auto [code, text] = plan::describe(
+      loaded.executor->write(*loaded.executor->findGlobal("x"), bytesOf(x)));
+  EXPECT_EQ(code, Exit::Internal);
+  EXPECT_NE(text.find("f32[2, 16]"), std::string::npos) << text;
+}
+
+TEST(ExecutorTest, UnsupportedInstructionsAreListedTogether) {
+  test::HandPlan hand = test::makeForwardPlan();
+  proto::Function &function = *hand.metadata.mutable_functions(0);
+  function.mutable_instructions(2)->mutable_gemm()->set_a_type(proto::F64);
+  function.mutable_instructions(2)->set_location("first");
+  *function.add_instructions() = function.instructions(2);
+  function.mutable_instructions(4)->set_location("second");
+  plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};
+  std::unique_ptr<Device> device = createCpuDevice(1);
+  auto executor = Executor::create(view, *device);
+  ASSERT_FALSE(bool(executor));
+  auto [code, text] = plan::describe(executor.takeError());
+  EXPECT_EQ(code, Exit::Unsupported);
+  EXPECT_NE(text.find("instruction 2 (first)"), std::string::npos) << text;
+  EXPECT_NE(text.find("instruction 4 (second)"), std::string::npos) << text;
+}
+
+TEST(ExecutorTest, TracesAreJsonWithEveryInstruction) {
+  Loaded loaded(test::makeForwardPlan());
+  Timeline timeline;
+  ASSERT_FALSE(loaded.executor->run(0, &timeline));
+  ASSERT_EQ(timeline.all().size(), 4u);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeTrace(loaded.hand.metadata, timeline, os);
+  auto json = llvm::json::parse(text);
+  ASSERT_TRUE(bool(json)) << llvm::toString(json.takeError());
+  const llvm::json::Array *events =
+      json->getAsObject()->getArray("traceEvents");
+  ASSERT_NE(events, nullptr);
+  std::vector<std::string> names;
+  double last = 0;
+  for (const llvm::json::Value &event : *events) {
+    if (event.getAsObject()->getString("ph") != "X")
+      continue;
+    names.push_back(event.getAsObject()->getString("name")->str());
+    double begin = *event.getAsObject()->getNumber("ts");
+    EXPECT_GE(begin, last);
+    last = begin + *event.getAsObject()->getNumber("dur") - 1e-3;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"fill", "twice_plus_one",
+                                             "gemm 2x8x16", "copy"}));
+}
+
+TEST(ExecutorTest, WorkIsCounted) {
+  proto::Plan plan;
+  proto::Instruction gemm;
+  gemm.mutable_gemm()->set_m(2);
+  gemm.mutable_gemm()->set_n(3);
+  gemm.mutable_gemm()->set_k(5);
+  gemm.mutable_gemm()->set_batch(7);
+  for (auto set : {&proto::Gemm::set_a_type, &proto::Gemm::set_b_type,
+                   &proto::Gemm::set_c_type})
+    (gemm.mutable_gemm()->*set)(proto::BF16);
+  EXPECT_EQ(instructionFlops(plan, gemm), 2u * 2 * 3 * 5 * 7);
+  // B has no batch stride: it is read once.
+  EXPECT_EQ(instructionBytes(plan, gemm), 2u * (7 * 10 + 15 + 7 * 6));
+  EXPECT_EQ(instructionName(plan, gemm), "gemm 2x3x5 x7");
+  proto::Instruction attention;
+  attention.mutable_attention()->set_batch(2);
+  attention.mutable_attention()->set_heads(3);
+  attention.mutable_attention()->set_query_tokens(5);
+  attention.mutable_attention()->set_key_tokens(7);
+  attention.mutable_attention()->set_head_dim(11);
+  attention.mutable_attention()->set_value_dim(13);
+  attention.mutable_attention()->set_type(proto::F32);
+  EXPECT_EQ(instructionFlops(plan, attention), 2u * 2 * 3 * 5 * 7 * 24);
+  EXPECT_EQ(instructionBytes(plan, attention), 4u * 6 * (5 * 24 + 7 * 24));
+}

@@ -1,0 +1,387 @@
+//===- ValidateTest.cpp - Plans that lie about themselves -----------------===//
+//
+// Each case changes one thing in a good plan and names words of the error.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/plan/Validate.h"
+#include "runtime/plan/Failure.h"
+#include "runtime/plan/Shape.h"
+#include "test/runtime/HandPlan.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+
+using namespace dit;
+using namespace dit::plan;
+using namespace dit::test;
+
+namespace {
+
+/// A change and what the error must say.
+struct Case {
+  const char *text;
+  std::function<void(proto::Plan &)> change;
+};
+
+void expectRefused(const HandPlan &good, llvm::ArrayRef<Case> cases) {
+  for (const Case &test : cases) {
+    HandPlan hand = good;
+    test.change(hand.metadata);
+    auto [code, text] = describe(
+        validate(hand.metadata, hand.code.size(), hand.weights.size()));
+    EXPECT_EQ(code, Exit::Malformed) << test.text;
+    EXPECT_NE(text.find(test.text), std::string::npos)
+        << "'" << test.text << "' is not in '" << text << "'";
+  }
+}
+
+void expectAccepted(const HandPlan &hand) {
+  auto [code, text] =
+      describe(validate(hand.metadata, hand.code.size(), hand.weights.size()));
+  EXPECT_EQ(code, Exit::Done) << text;
+}
+
+proto::Instruction &at(proto::Plan &plan, int instruction) {
+  return *plan.mutable_functions(0)->mutable_instructions(instruction);
+}
+proto::Gemm &gemmOf(proto::Plan &plan) { return *at(plan, 2).mutable_gemm(); }
+
+/// The forward plan with an attention over the arena appended.
+HandPlan makeAttentionPlan() {
+  HandPlan hand = makeForwardPlan();
+  hand.metadata.set_arena_bytes(4096);
+  proto::Function &function = *hand.metadata.mutable_functions(0);
+  function.set_arena_bytes(4096);
+  proto::Attention &attention =
+      *function.add_instructions()->mutable_attention();
+  // 2 batches, 4 heads of 2 sharing 2 key heads, 3 queries, 5 keys.
+  attention.set_batch(2);
+  attention.set_heads(4);
+  attention.set_key_head_group(2);
+  attention.set_query_tokens(3);
+  attention.set_key_tokens(5);
+  attention.set_head_dim(2);
+  attention.set_value_dim(2);
+  attention.set_type(proto::F32);
+  auto set = [](proto::Attention::Operand &operand, uint64_t offset,
+                int64_t tokens, int64_t heads) {
+    operand.mutable_place()->set_space(proto::Place::ARENA);
+    operand.mutable_place()->set_offset(offset);
+    operand.mutable_place()->set_bytes(2 * tokens * heads * 2 * 4);
+    operand.set_batch_stride(tokens * heads * 2);
+    operand.set_token_stride(heads * 2);
+    operand.set_head_stride(2);
+  };
+  set(*attention.mutable_q(), 0, 3, 4);
+  set(*attention.mutable_k(), 256, 5, 2);
+  set(*attention.mutable_v(), 512, 5, 2);
+  set(*attention.mutable_output(), 768, 3, 4);
+  attention.mutable_mask()->set_space(proto::Place::ARENA);
+  attention.mutable_mask()->set_offset(1024);
+  attention.mutable_mask()->set_bytes(3 * 5 * 4);
+  attention.set_mask_query_stride(5);
+  attention.set_mask_key_stride(1);
+  attention.mutable_log_sum_exp()->set_space(proto::Place::ARENA);
+  attention.mutable_log_sum_exp()->set_offset(2048);
+  attention.mutable_log_sum_exp()->set_bytes(2 * 4 * 3 * 4);
+  attention.mutable_workspace()->set_space(proto::Place::ARENA);
+  attention.mutable_workspace()->set_bytes(64);
+  return hand;
+}
+
+proto::Attention &attentionOf(proto::Plan &plan) {
+  return *at(plan, 4).mutable_attention();
+}
+
+} // namespace
+
+TEST(ValidateTest, GoodPlansAreAccepted) {
+  expectAccepted(makeForwardPlan());
+  expectAccepted(makeSamplePlan());
+  expectAccepted(makeAttentionPlan());
+}
+
+TEST(ValidateTest, Globals) {
+  expectRefused(
+      makeForwardPlan(),
+      {{"mode ''", [](auto &p) { p.set_mode(""); }},
+       {"larger than any machine",
+        [](auto &p) { p.set_arena_bytes(uint64_t(1) << 60); }},
+       {"role is unknown", [](auto &p) { p.mutable_globals(0)->clear_role(); }},
+       {"is empty or taken",
+        [](auto &p) { p.mutable_globals(0)->clear_name(); }},
+       {"global 'label'",
+        [](auto &p) { p.mutable_globals(0)->set_name("label"); }},
+       {"type or shape is invalid",
+        [](auto &p) { p.mutable_globals(0)->mutable_type()->clear_type(); }},
+       {"type or shape is invalid",
+        [](auto &p) {
+          p.mutable_globals(0)->mutable_type()->set_type(
+              static_cast<proto::ElementType>(99));
+        }},
+       {"type or shape is invalid",
+        [](auto &p) {
+          p.mutable_globals(0)->mutable_type()->set_shape(0, -1);
+        }},
+       {"type or shape is invalid",
+        [](auto &p) {
+          p.mutable_globals(0)->mutable_type()->set_shape(0, int64_t(1) << 40);
+        }},
+       {"which needs 128",
+        [](auto &p) { p.mutable_globals(0)->set_bytes(127); }},
+       {"multiple of 64", [](auto &p) { p.mutable_globals(0)->set_offset(4); }},
+       {"past globals_bytes",
+        [](auto &p) { p.mutable_globals(0)->set_offset(64 << 20); }},
+       {"past globals_bytes",
+        [](auto &p) { p.mutable_globals(0)->set_offset(~uint64_t(63)); }},
+       {"'label' and 'y' overlap",
+        [](auto &p) { p.mutable_globals(2)->set_offset(128); }},
+       {"past the weights section",
+        [](auto &p) { p.mutable_globals(4)->set_offset(4096); }},
+       {"can be mapped",
+        [](auto &p) { p.mutable_globals(4)->set_role(proto::Global::STATE); }},
+       {"packed layout",
+        [](auto &p) { p.mutable_globals(4)->mutable_packed(); }},
+       {"not a matrix",
+        [](auto &p) {
+          p.mutable_globals(5)->mutable_packed()->set_columns(32);
+          p.mutable_globals(5)->mutable_packed()->set_vnni(1);
+        }},
+       {"not of floats",
+        [](auto &p) {
+          p.mutable_globals(4)->mutable_type()->set_type(proto::I32);
+          p.mutable_globals(4)->mutable_packed()->set_columns(32);
+          p.mutable_globals(4)->mutable_packed()->set_vnni(1);
+        }},
+       {"which needs 2048", [](auto &p) { // 16 rows of 32 columns
+          p.mutable_globals(4)->mutable_packed()->set_columns(32);
+          p.mutable_globals(4)->mutable_packed()->set_vnni(1);
+        }}});
+}
+
+TEST(ValidateTest, Pieces) {
+  auto piece = [](proto::Plan &p) -> proto::Piece & {
+    return *p.mutable_globals(4)->mutable_pieces(0);
+  };
+  expectRefused(
+      makeForwardPlan(),
+      {{"piece 'w': its type",
+        [&](auto &p) { piece(p).mutable_file()->clear_type(); }},
+       {"its view [8, 15]", [&](auto &p) { piece(p).set_view(1, 15); }},
+       {"its target view [7, 16]",
+        [&](auto &p) { piece(p).set_target_view(0, 7); }},
+       {"differ in rank", [&](auto &p) { piece(p).add_permutation(0); }},
+       {"permutation is none",
+        [&](auto &p) { piece(p).set_permutation(0, 1); }},
+       {"permutation is none",
+        [&](auto &p) { piece(p).set_permutation(0, 9); }},
+       {"past its target in dimension 1",
+        [&](auto &p) { piece(p).set_target_offset(1, 1); }},
+       {"past its target in dimension 0",
+        [&](auto &p) { piece(p).set_target_offset(0, -1); }},
+       {"fans are out of range",
+        [&](auto &p) {
+          piece(p).mutable_init()->set_kind(proto::Init::XAVIER_UNIFORM);
+        }},
+       {"unknown kind of init", [&](auto &p) {
+          piece(p).mutable_init()->set_kind(static_cast<proto::Init::Kind>(77));
+        }}});
+}
+
+TEST(ValidateTest, InterfaceAndFunctions) {
+  expectRefused(
+      makeForwardPlan(),
+      {{"input 'x': there is no global 'gone'",
+        [](auto &p) { p.mutable_inputs(0)->set_global("gone"); }},
+       {"output 'y': global 'w' is a weight",
+        [](auto &p) { p.mutable_outputs(0)->set_global("w"); }},
+       {"has no symbol", [](auto &p) { p.mutable_kernels(0)->clear_symbol(); }},
+       {"larger arena",
+        [](auto &p) { p.mutable_functions(0)->set_arena_bytes(4096); }},
+       {"not the largest function's", [](auto &p) { p.set_arena_bytes(4096); }},
+       {"name of function ''",
+        [](auto &p) { p.mutable_functions(0)->clear_name(); }},
+       {"two functions are step 'forward'",
+        [](auto &p) {
+          proto::Function copy = p.functions(0);
+          copy.set_name("again");
+          *p.add_functions() = copy;
+        }},
+       {"without a function for step 'forward'",
+        [](auto &p) { p.mutable_functions(0)->set_step("other"); }}});
+  HandPlan noCode = makeForwardPlan();
+  EXPECT_NE(describe(validate(noCode.metadata, 0, noCode.weights.size()))
+                .second.find("code section is empty"),
+            std::string::npos);
+}
+
+TEST(ValidateTest, Instructions) {
+  expectRefused(
+      makeForwardPlan(),
+      {{"instruction 0 (): to reaches past the arena",
+        [](auto &p) { at(p, 0).mutable_fill()->mutable_to()->set_bytes(129); }},
+       {"past the arena",
+        [](auto &p) {
+          at(p, 0).mutable_fill()->mutable_to()->set_offset(~uint64_t(0));
+        }},
+       {"no byte", [](auto &p) { at(p, 0).mutable_fill()->set_byte(256); }},
+       {"to has no place",
+        [](auto &p) { at(p, 0).mutable_fill()->clear_to(); }},
+       {"kernel 9 of 1",
+        [](auto &p) { at(p, 1).mutable_launch()->set_kernel(9); }},
+       {"number of blocks",
+        [](auto &p) { at(p, 1).mutable_launch()->set_blocks(-1); }},
+       {"an operand names global 99",
+        [](auto &p) {
+          at(p, 1).mutable_launch()->mutable_operands(0)->set_global(99);
+        }},
+       {"an operand reaches past global 'x'",
+        [](auto &p) {
+          at(p, 1).mutable_launch()->mutable_operands(0)->set_offset(64);
+        }},
+       {"from has fewer bytes",
+        [](auto &p) { at(p, 3).mutable_copy()->mutable_from()->set_bytes(8); }},
+       {"from has no place",
+        [](auto &p) { at(p, 3).mutable_copy()->clear_from(); }},
+       {"writes global 'w', which is mapped",
+        [](auto &p) { at(p, 3).mutable_copy()->mutable_to()->set_global(4); }},
+       {"no kind this ditrun knows", [](auto &p) { at(p, 3).clear_copy(); }}});
+}
+
+TEST(ValidateTest, Gemms) {
+  auto packB = [](proto::Plan &p, int64_t columns, int64_t vnni) {
+    gemmOf(p).mutable_packed()->set_columns(columns);
+    gemmOf(p).mutable_packed()->set_vnni(vnni);
+  };
+  expectRefused(
+      makeForwardPlan(),
+      {{"m, n, k and batch", [](auto &p) { gemmOf(p).set_m(0); }},
+       {"m, n, k and batch",
+        [](auto &p) { gemmOf(p).set_k(int64_t(1) << 50); }},
+       {"A reaches past its place", [](auto &p) { gemmOf(p).set_lda(17); }},
+       {"A reaches past its place",
+        [](auto &p) { gemmOf(p).set_transpose_a(true); }},
+       {"A has no element type", [](auto &p) { gemmOf(p).clear_a_type(); }},
+       {"A has an extent or a stride", [](auto &p) { gemmOf(p).set_lda(-1); }},
+       {"A reaches past its place",
+        [](auto &p) { gemmOf(p).set_batch(2), gemmOf(p).set_stride_a(1); }},
+       {"B reaches past its place", [](auto &p) { gemmOf(p).set_ldb(17); }},
+       {"B reaches past its place",
+        [](auto &p) {
+          gemmOf(p).set_transpose_b(false), gemmOf(p).set_ldb(8);
+          gemmOf(p).mutable_b()->set_bytes(500);
+        }},
+       {"packed layout of B", [&](auto &p) { packB(p, 0, 1); }},
+       {"B is too large",
+        [&](auto &p) {
+          packB(p, 4096, 1), gemmOf(p).set_k(int64_t(1) << 40);
+          gemmOf(p).set_lda(0), gemmOf(p).set_m(1);
+          gemmOf(p).mutable_a()->set_bytes(128);
+          gemmOf(p).set_transpose_a(true);
+        }},
+       {"B reaches past its place", [&](auto &p) { packB(p, 32, 1); }},
+       {"C reaches past its place", [](auto &p) { gemmOf(p).set_ldc(9); }},
+       {"C writes global",
+        [](auto &p) { gemmOf(p).mutable_c()->set_global(4); }},
+       {"unknown activation",
+        [](auto &p) {
+          gemmOf(p).set_activation(static_cast<proto::Gemm::Activation>(9));
+        }},
+       {"bias reaches past",
+        [](auto &p) { gemmOf(p).set_bias_type(proto::F64); }},
+       {"rows_per_gate",
+        [](auto &p) { *gemmOf(p).mutable_gate() = gemmOf(p).bias(); }}});
+  HandPlan gated = makeForwardPlan();
+  proto::Gemm &gemm = gemmOf(gated.metadata);
+  *gemm.mutable_gate() = gemm.bias();
+  gemm.set_gate_type(proto::F32);
+  gemm.set_rows_per_gate(2);
+  gemm.set_gate_stride(8);
+  *gemm.mutable_residual() = gemm.c();
+  gemm.set_residual_stride(8);
+  gemm.mutable_workspace()->set_space(proto::Place::ARENA);
+  gemm.mutable_workspace()->set_bytes(128);
+  expectAccepted(gated);
+  expectRefused(gated, {{"gate reaches past",
+                         [](auto &p) { gemmOf(p).set_rows_per_gate(1); }},
+                        {"residual reaches past",
+                         [](auto &p) { gemmOf(p).set_residual_stride(9); }},
+                        {"workspace reaches past", [](auto &p) {
+                           gemmOf(p).mutable_workspace()->set_bytes(129);
+                         }}});
+  HandPlan packed = makeForwardPlan();
+  packed.weights.resize(4096);
+  proto::Global &weight = *packed.metadata.mutable_globals(4);
+  packed.metadata.mutable_globals(5)->set_offset(2048);
+  weight.set_bytes(2048);
+  weight.mutable_packed()->set_columns(32);
+  weight.mutable_packed()->set_vnni(1);
+  packB(packed.metadata, 32, 1);
+  gemmOf(packed.metadata).mutable_b()->set_bytes(2048);
+  expectAccepted(packed);
+}
+
+TEST(ValidateTest, Attentions) {
+  expectRefused(
+      makeAttentionPlan(),
+      {{"tokens and dims", [](auto &p) { attentionOf(p).set_batch(0); }},
+       {"multiple of key_head_group",
+        [](auto &p) { attentionOf(p).set_key_head_group(3); }},
+       {"q reaches past its place",
+        [](auto &p) { attentionOf(p).mutable_q()->set_token_stride(9); }},
+       {"k reaches past its place",
+        [](auto &p) { attentionOf(p).set_key_head_group(1); }},
+       {"v reaches past its place",
+        [](auto &p) { attentionOf(p).set_value_dim(3); }},
+       {"output reaches past the arena",
+        [](auto &p) {
+          attentionOf(p).mutable_output()->mutable_place()->set_offset(4096);
+        }},
+       {"mask reaches past its place",
+        [](auto &p) { attentionOf(p).set_mask_head_stride(1); }},
+       {"log_sum_exp reaches past",
+        [](auto &p) { attentionOf(p).mutable_log_sum_exp()->set_bytes(95); }},
+       {"log_sum_exp is too large",
+        [](auto &p) {
+          attentionOf(p).set_query_tokens(int64_t(1) << 41);
+          attentionOf(p).mutable_q()->set_token_stride(0);
+          attentionOf(p).mutable_output()->set_token_stride(0);
+          attentionOf(p).mutable_mask()->set_space(proto::Place::NONE);
+        }},
+       {"workspace reaches past",
+        [](auto &p) { attentionOf(p).mutable_workspace()->set_bytes(4097); }}});
+}
+
+TEST(ValidateTest, SamplingContract) {
+  auto s = [](proto::Plan &p) -> proto::Sampling & {
+    return *p.mutable_sampling();
+  };
+  expectRefused(
+      makeSamplePlan(),
+      {{"must be at least 1", [&](auto &p) { s(p).set_batch(0); }},
+       {"cfg channels are out of range",
+        [&](auto &p) { s(p).set_default_cfg_channels(2); }},
+       {"sampling.latent is not set", [&](auto &p) { s(p).clear_latent(); }},
+       {"sampling.labels is not set", [&](auto &p) { s(p).clear_labels(); }},
+       {"no global 'gone'", [&](auto &p) { s(p).set_seed("gone"); }},
+       {"is i64[1], expected [2]", [&](auto &p) { s(p).set_labels("step"); }},
+       {"is i64[100], expected [100, 8]",
+        [&](auto &p) { s(p).set_coefficients("timesteps"); }},
+       {"expected any type [100]",
+        [&](auto &p) { s(p).set_timesteps("coefficients"); }},
+       {"model_output: there is no global",
+        [&](auto &p) { s(p).set_model_output("gone"); }},
+       {"'sample_step' or", [&](auto &p) {
+          p.mutable_functions(0)->set_step("x");
+          p.mutable_functions(1)->set_step("y");
+        }}});
+}
+
+TEST(ShapeTest, CountsDoNotOverflow) {
+  EXPECT_EQ(elementCount({}), 1);
+  EXPECT_EQ(elementCount({3, 0, 5}), 0);
+  EXPECT_EQ(elementCount({-1}), std::nullopt);
+  EXPECT_EQ(elementCount({int64_t(1) << 40, int64_t(1) << 40}), std::nullopt);
+  EXPECT_EQ(elementCount({INT64_MAX, 0}), std::nullopt);
+}
