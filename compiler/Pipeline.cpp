@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Pipeline.h"
 
-#include "llvm/ADT/STLExtras.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/fusion/Passes.h"
 #include "passes/lowering/Passes.h"
@@ -15,6 +14,7 @@
 #include "passes/precision/Passes.h"
 #include "passes/program/Passes.h"
 #include "passes/simplify/Passes.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace dit;
@@ -44,14 +44,43 @@ std::vector<Phase> dit::phasesUpTo(Phase last) {
   return phases;
 }
 
+/// Exporters' spellings → what is meant. Views are normalised before the
+/// recognitions, so that those see each thing once, and after them, because
+/// attention and the projections leave transposes that meet the exporter's own.
+static void addSimplify(OpPassManager &manager, bool report) {
+  manager.addPass(createShareEqual({.report = report}));
+  manager.addPass(createCSEPass());
+  manager.addPass(createSimplifyArithmetic());
+  manager.addPass(createNormalizeViews());
+  manager.addPass(createCSEPass());
+  manager.addPass(createRecognizeNorms({.report = report}));
+  manager.addPass(createRecognizeActivations({.report = report}));
+  manager.addPass(createRecognizeSoftmax({.report = report}));
+  manager.addPass(createFoldLinear({.report = report}));
+  manager.addPass(createRecognizeAttention({.report = report}));
+  manager.addPass(createNormalizeViews());
+  manager.addPass(createAbsorbLayouts({.report = report}));
+  manager.addPass(createFuseProjections({.report = report}));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createRemoveDeadGlobals({.report = report}));
+  manager.addPass(createVerifySimplified({.report = report}));
+}
+
 void dit::addPhase(OpPassManager &manager, Phase phase,
                    const PipelineOptions &options) {
+  bool report = options.report;
   switch (phase) {
   case Phase::Import:
     return;
   case Phase::Simplify:
+    addSimplify(manager, report);
     return;
   case Phase::Precision:
+    manager.addPass(createRaisePrecision());
+    manager.addPass(createLowerPrecision({.precision = options.precision}));
+    manager.addPass(createCSEPass());
+    manager.addPass(createVerifyPrecision());
     return;
   case Phase::Program:
     if (options.mode == Mode::Sample) {
@@ -66,13 +95,28 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     } else {
       manager.addPass(createProgramForward());
     }
+    manager.addPass(createCanonicalizerPass());
+    manager.addPass(createCSEPass());
     manager.addPass(createVerifyProgram());
     return;
   case Phase::Fusion:
+    manager.addPass(createReduceAlongLane());
+    manager.addPass(createFuseEpilogue({.report = report}));
+    manager.addPass(createFormKernels({.report = report}));
+    manager.addPass(createFuseGatedResidual({.report = report}));
+    manager.addPass(createVerifyFused());
     return;
   case Phase::Lowering:
+    manager.addPass(createPackWeights());
+    manager.addPass(createMaterializeViews({.report = report}));
+    manager.addPass(createLowerToPlan({.report = report}));
+    manager.addPass(
+        createPlaceGlobals({.externalWeights = options.externalWeights}));
+    manager.addPass(createVerifyLowering());
     return;
   case Phase::Memory:
+    manager.addPass(createAssignOffsets({.report = report}));
+    manager.addPass(createVerifyMemory());
     return;
   }
 }

@@ -1,0 +1,141 @@
+//===- FoldLinear.cpp - Every Linear in one form --------------------------===//
+//
+// See FoldLinear in Passes.td.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/simplify/Passes.h"
+
+#include "dialects/dit/Builders.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace dit {
+#define GEN_PASS_DEF_FOLDLINEAR
+#include "passes/simplify/Passes.h.inc"
+} // namespace dit
+
+using namespace dit;
+
+/// True for a product with a matrix that all rows share.
+static bool isLinear(MatmulOp op) {
+  return getTensorType(op.getRhs()).getRank() == 2 && !op.getTransposeLhs() &&
+         !op.getResidual() && op.getActivation() == Activation::Identity;
+}
+
+namespace {
+
+/// x · w → x · (transpose w)ᵀ; the transpose goes into the parameter.
+struct TransposeSharedRhs : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isLinear(op) || op.getTransposeRhs())
+      return rewriter.notifyMatchFailure(op, "is transposed already");
+    Value weight = TransposeOp::create(rewriter, op.getLoc(), op.getRhs(),
+                                       ArrayRef<int64_t>{1, 0});
+    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getType(), op.getLhs(), weight,
+                                          op.getBias());
+    return success();
+  }
+};
+
+/// The product of a sum's operand, behind at most one reshape that keeps the
+/// last dimension.
+static MatmulOp findProduct(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op) &&
+      op->hasOneUse() && getTensorType(op->getOperand(0)).getRank() &&
+      getTensorType(op->getOperand(0)).getShape().back() ==
+          getTensorType(value).getShape().back())
+    value = op->getOperand(0);
+  auto product = value.getDefiningOp<MatmulOp>();
+  return product && product->hasOneUse() ? product : MatmulOp();
+}
+
+/// matmul + broadcast bias, on either side → matmul with a bias.
+struct FoldBias : OpRewritePattern<arith::AddFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::AddFOp op,
+                                PatternRewriter &rewriter) const override {
+    for (unsigned side : {0u, 1u}) {
+      MatmulOp product = findProduct(op->getOperand(side));
+      auto bias = op->getOperand(1 - side).getDefiningOp<BroadcastOp>();
+      if (!product || !bias || !isLinear(product) || product.getBias())
+        continue;
+      int64_t rank = getTensorType(op.getResult()).getRank();
+      if (bias.getDims() != ArrayRef(rank - 1))
+        continue;
+      // The bias may be computed after the product.
+      rewriter.setInsertionPoint(op);
+      Value result = MatmulOp::create(
+          rewriter, product.getLoc(), product.getType(), product.getLhs(),
+          product.getRhs(), bias.getInput(), product.getTransposeRhs());
+      rewriter.replaceOp(
+          op, createReshape(rewriter, op.getLoc(), result,
+                            getTensorType(op.getResult()).getShape()));
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "is not a product plus a bias");
+  }
+};
+
+/// Rows as [B, T, K]: what was flattened to [B·T, K] for the product is not,
+/// and more than one dimension of tokens becomes one.
+struct MakeRowsThreeDimensional : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isLinear(op))
+      return rewriter.notifyMatchFailure(op, "is no linear layer");
+    RankedTensorType lhs = getTensorType(op.getLhs());
+    SmallVector<int64_t> rows;
+    if (lhs.getRank() > 3) {
+      int64_t tokens = 1;
+      for (int64_t size : lhs.getShape().drop_front().drop_back())
+        tokens *= size;
+      rows = {lhs.getDimSize(0), tokens};
+    } else if (auto collapse =
+                   op.getLhs().getDefiningOp<tensor::CollapseShapeOp>();
+               collapse && lhs.getRank() == 2) {
+      ReassociationIndices group = collapse.getReassociationIndices()[0];
+      int64_t first = collapse.getSrcType().getDimSize(group[0]);
+      if (group.size() < 2 || first == lhs.getDimSize(0))
+        return rewriter.notifyMatchFailure(op, "has one dimension of rows");
+      rows = {first, lhs.getDimSize(0) / first};
+    } else {
+      return rewriter.notifyMatchFailure(op, "has two dimensions of rows");
+    }
+    SmallVector<int64_t> in = rows, out = rows;
+    in.push_back(lhs.getShape().back());
+    out.push_back(op.getType().getShape().back());
+    Value result =
+        MatmulOp::create(rewriter, op.getLoc(), op.getType().clone(out),
+                         createReshape(rewriter, op.getLoc(), op.getLhs(), in),
+                         op.getRhs(), op.getBias(), op.getTransposeRhs());
+    rewriter.replaceOp(op, createReshape(rewriter, op.getLoc(), result,
+                                         op.getType().getShape()));
+    return success();
+  }
+};
+
+struct FoldLinear : dit::impl::FoldLinearBase<FoldLinear> {
+  using FoldLinearBase::FoldLinearBase;
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<TransposeSharedRhs, FoldBias, MakeRowsThreeDimensional>(
+        &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    if (report)
+      getOperation().walk([](MatmulOp op) {
+        if (isLinear(op) && !op.getRhs().getDefiningOp<ReadOp>() &&
+            !isa_and_nonnull<TransposeOp>(op.getRhs().getDefiningOp()))
+          op.emitRemark("no linear layer: its matrix is computed, not read");
+      });
+  }
+};
+
+} // namespace
