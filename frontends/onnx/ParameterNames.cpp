@@ -1,39 +1,12 @@
 //===- ParameterNames.cpp - What PyTorch called a weight ------------------===//
 
 #include "frontends/onnx/ParameterNames.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 
 namespace dit::onnx {
-
-ParameterNames::ParameterNames(const Graph &graph) {
-  for (const Property &kind : graph.kinds)
-    kinds[kind.key] = kind.value;
-  for (const Node &node : graph.nodes)
-    for (llvm::StringRef name : node.inputs)
-      if (auto [entry, added] = users.try_emplace(name, &node); !added)
-        entry->second = nullptr;
-  findWrapper(graph);
-}
-
-void ParameterNames::findWrapper(const Graph &graph) {
-  unsigned count = 0;
-  for (const Tensor &tensor : graph.initializers) {
-    if (!isFloat(tensor.type) || isGenerated(tensor.name))
-      continue;
-    auto [first, rest] = llvm::StringRef(tensor.name).split('.');
-    // A list of modules ("blocks.0.…") does not wrap a model.
-    bool wraps = !rest.empty() && !llvm::isDigit(rest.front());
-    if (!wraps || (count && wrapper != (first + ".").str())) {
-      wrapper.clear();
-      return;
-    }
-    wrapper = (first + ".").str();
-    ++count;
-  }
-  if (count < 4) // Too few to tell.
-    wrapper.clear();
-}
 
 bool ParameterNames::isGenerated(llvm::StringRef name) {
   // TorchScript: onnx::Add_713, /blocks.0/Constant_output_0. onnxsim: _v_806.
@@ -78,6 +51,69 @@ static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
   return parts.size() < 3 ? "" : parts[parts.size() - 2].trim(" '").str();
 }
 
+ParameterNames::ParameterNames(const Graph &graph) {
+  for (const Property &kind : graph.kinds)
+    kinds[kind.key] = kind.value;
+  for (const Node &node : graph.nodes)
+    for (llvm::StringRef name : node.inputs)
+      if (auto [entry, added] = users.try_emplace(name, &node); !added)
+        entry->second = nullptr;
+  findWrapper(graph);
+  nameAfterFirstUse(graph);
+}
+
+void ParameterNames::findWrapper(const Graph &graph) {
+  unsigned count = 0;
+  for (const Tensor &tensor : graph.initializers) {
+    if (!isFloat(tensor.type) || isGenerated(tensor.name))
+      continue;
+    auto [first, rest] = llvm::StringRef(tensor.name).split('.');
+    // A list of modules ("blocks.0.…") does not wrap a model.
+    bool wraps = !rest.empty() && !llvm::isDigit(rest.front());
+    if (!wraps || (count && wrapper != (first + ".").str())) {
+      wrapper.clear();
+      return;
+    }
+    wrapper = (first + ".").str();
+    ++count;
+  }
+  if (count < 4) // Too few to tell.
+    wrapper.clear();
+}
+
+/// True if the dotted paths differ in numbers only: the same module in another
+/// block.
+static bool differInNumbers(llvm::StringRef lhs, llvm::StringRef rhs) {
+  llvm::SmallVector<llvm::StringRef> left, right;
+  lhs.split(left, '.');
+  rhs.split(right, '.');
+  return left.size() == right.size() &&
+         llvm::all_of(llvm::zip(left, right), [](auto pair) {
+           auto [a, b] = pair;
+           return a == b || (llvm::all_of(a, llvm::isDigit) &&
+                             llvm::all_of(b, llvm::isDigit));
+         });
+}
+
+/// Dynamo calls a module that several blocks share by its last name; PyTorch's
+/// state and the scopes of the first node that uses it say the first.
+void ParameterNames::nameAfterFirstUse(const Graph &graph) {
+  llvm::DenseSet<llvm::StringRef> pending;
+  for (const Tensor &tensor : graph.initializers)
+    if (!isGenerated(tensor.name))
+      pending.insert(tensor.name);
+  for (const Node &node : graph.nodes) {
+    std::string path = pathOfScopes(node.metadata);
+    for (llvm::StringRef name : node.inputs) {
+      if (!pending.erase(name))
+        continue;
+      auto [owner, leaf] = name.rsplit('.');
+      if (!path.empty() && owner != path && differInNumbers(owner, path))
+        renamed[name] = path + "." + leaf.str();
+    }
+  }
+}
+
 std::string ParameterNames::recoverWeight(const Node &user) const {
   auto fromBias = [](llvm::StringRef name) {
     return !isGenerated(name) && name.consume_back(".bias")
@@ -119,7 +155,8 @@ ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
                                                   const Node &user,
                                                   unsigned operand) const {
   Identity identity;
-  identity.name = tensor.name.str();
+  auto other = renamed.find(tensor.name);
+  identity.name = other == renamed.end() ? tensor.name.str() : other->second;
   bool product = user.opType == "MatMul" || user.opType == "Gemm" ||
                  user.opType == "FusedMatMul";
   bool weight = product && operand == 1 && tensor.dims.size() == 2;

@@ -41,6 +41,10 @@ private:
   bool isParameter(const Tensor &tensor, bool isWeight) const;
   std::string recoverWeight(const Node &user) const;
   void findWrapper(const Graph &graph);
+  void nameAfterFirstUse(const Graph &graph);
+
+  /// Names of parameters that the file calls otherwise.
+  llvm::DenseMap<llvm::StringRef, std::string> renamed;
 
   /// PARAMETER, BUFFER, … by initializer, where the file says so.
   llvm::DenseMap<llvm::StringRef, llvm::StringRef> kinds;
