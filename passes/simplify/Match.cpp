@@ -89,66 +89,69 @@ bool Product::take(Value factor) {
   return true;
 }
 
-static void collectFactors(Value value, Product &product, unsigned depth) {
+static void collectFactors(Value value, Value whole, Product &product,
+                           unsigned depth) {
   value = skipCasts(value);
   if (auto number = getSplat(value)) {
     product.scale *= *number;
     return;
   }
   Operation *op = value.getDefiningOp();
-  if (depth && op) {
+  if (depth && op && value != whole) {
     if (isa<arith::MulFOp>(op)) {
-      collectFactors(op->getOperand(0), product, depth - 1);
-      collectFactors(op->getOperand(1), product, depth - 1);
+      collectFactors(op->getOperand(0), whole, product, depth - 1);
+      collectFactors(op->getOperand(1), whole, product, depth - 1);
       return;
     }
     if (isa<arith::NegFOp>(op)) {
       product.scale = -product.scale;
-      collectFactors(op->getOperand(0), product, depth - 1);
+      collectFactors(op->getOperand(0), whole, product, depth - 1);
       return;
     }
     if (isa<arith::DivFOp>(op))
       if (auto number = getSplat(op->getOperand(1)); number && *number != 0) {
         product.scale /= *number;
-        collectFactors(op->getOperand(0), product, depth - 1);
+        collectFactors(op->getOperand(0), whole, product, depth - 1);
         return;
       }
     if (isa<math::PowFOp, math::FPowIOp>(op))
       if (auto number = getSplat(op->getOperand(1));
           number && (*number == 2 || *number == 3)) {
         for (int i = 0; i < *number; ++i)
-          collectFactors(op->getOperand(0), product, depth - 1);
+          collectFactors(op->getOperand(0), whole, product, depth - 1);
         return;
       }
   }
   product.factors.push_back(value);
 }
 
-Product dit::matchProduct(Value value) {
+Product dit::matchProduct(Value value, Value whole) {
   Product product;
-  collectFactors(value, product, 6);
+  collectFactors(value, whole ? skipCasts(whole) : whole, product, 6);
   return product;
 }
 
-static void collectTerms(Value value, bool negated, Sum &sum, unsigned depth) {
+static void collectTerms(Value value, Value whole, bool negated, Sum &sum,
+                         unsigned depth) {
   value = skipCasts(value);
   if (auto number = getSplat(value)) {
     sum.constant += negated ? -*number : *number;
     return;
   }
   Operation *op = value.getDefiningOp();
-  if (depth && isa_and_nonnull<arith::AddFOp, arith::SubFOp>(op)) {
-    collectTerms(op->getOperand(0), negated, sum, depth - 1);
-    collectTerms(op->getOperand(1), negated != isa<arith::SubFOp>(op), sum,
-                 depth - 1);
+  if (depth && value != whole &&
+      isa_and_nonnull<arith::AddFOp, arith::SubFOp>(op)) {
+    collectTerms(op->getOperand(0), whole, negated, sum, depth - 1);
+    collectTerms(op->getOperand(1), whole, negated != isa<arith::SubFOp>(op),
+                 sum, depth - 1);
     return;
   }
   sum.terms.push_back({value, negated});
 }
 
-Sum dit::matchSum(Value value) {
+Sum dit::matchSum(Value value, Value whole) {
   Sum sum;
-  collectTerms(value, false, sum, 6);
+  collectTerms(value, whole ? skipCasts(whole) : whole, false, sum, 6);
   return sum;
 }
 

@@ -39,7 +39,8 @@ struct Product {
   /// True and takes the factor out where it is there.
   bool take(mlir::Value factor);
 };
-Product matchProduct(mlir::Value value);
+/// `whole` is not taken apart itself.
+Product matchProduct(mlir::Value value, mlir::Value whole = {});
 
 /// A sum of `terms` and `constant`; subtracted terms are negated products.
 struct Sum {
@@ -50,7 +51,8 @@ struct Sum {
   };
   llvm::SmallVector<Term, 4> terms;
 };
-Sum matchSum(mlir::Value value);
+/// `whole` is not taken apart itself.
+Sum matchSum(mlir::Value value, mlir::Value whole = {});
 
 /// The input whose mean along the last dimension `value` is (spread or not).
 mlir::Value matchMean(mlir::Value value);

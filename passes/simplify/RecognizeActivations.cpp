@@ -33,18 +33,18 @@ static Value matchOnePlus(Value value) {
 /// multiplied out.
 static bool isTanhArgument(Value value, Value x) {
   constexpr double root = 0.7978845608028654, cubic = 0.044715;
-  Product product = matchProduct(value);
+  Product product = matchProduct(value, x);
   double linearScale, cubicScale, outer = product.scale;
   Sum sum;
   bool xOutside = product.factors.size() == 2 && product.take(x);
   if (product.factors.size() != 1)
     return false;
-  sum = matchSum(product.factors[0]);
+  sum = matchSum(product.factors[0], x);
   if (xOutside) { // x · (1 + 0.044715 x²)
     if (sum.terms.size() != 1 || sum.terms[0].negated)
       return false;
     linearScale = outer * sum.constant;
-    Product square = matchProduct(sum.terms[0].value);
+    Product square = matchProduct(sum.terms[0].value, x);
     cubicScale = outer * square.scale;
     if (!square.take(x) || !square.take(x) || !square.factors.empty())
       return false;
@@ -53,7 +53,7 @@ static bool isTanhArgument(Value value, Value x) {
       return false;
     linearScale = cubicScale = 0;
     for (Sum::Term term : sum.terms) {
-      Product part = matchProduct(term.value);
+      Product part = matchProduct(term.value, x);
       double scale = term.negated ? -part.scale : part.scale;
       if (!part.take(x))
         return false;
@@ -90,7 +90,7 @@ struct RecognizeGelu : OpRewritePattern<arith::MulFOp> {
           isTanhArgument(function->getOperand(0), x))
         kind = Approximate::Tanh;
       if (isa<math::ErfOp>(function)) {
-        Product argument = matchProduct(function->getOperand(0));
+        Product argument = matchProduct(function->getOperand(0), x);
         if (isNear(argument.scale, 0.7071067811865476, x) && argument.take(x) &&
             argument.factors.empty())
           kind = Approximate::None;

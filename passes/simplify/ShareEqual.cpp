@@ -33,7 +33,8 @@ static std::optional<ArrayRef<char>> getBytes(Attribute source) {
 
 /// Type and layout of a global: equal where the globals may be.
 static size_t hashLayout(GlobalOp global) {
-  llvm::hash_code hash = llvm::hash_combine(global.getType(), global.getTrainable());
+  llvm::hash_code hash =
+      llvm::hash_combine(global.getType(), global.getTrainable());
   for (auto piece : global.getPieces().getAsRange<PieceAttr>())
     hash = llvm::hash_combine(hash, piece.getFile(), piece.getView(),
                               piece.getPermutation(), piece.getTarget(),
