@@ -2,6 +2,8 @@
 #include "compiler/Compiler.h"
 
 #include "dialects/dit/DitDialect.h"
+#include "dialects/plan/PlanDialect.h"
+#include "dialects/plan/PlanDialect.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/Support/Timer.h"
@@ -16,7 +18,7 @@ using dit::plan::Exit;
 using dit::plan::failure;
 
 void dit::registerDialects(DialectRegistry &registry) {
-  registry.insert<DitDialect, arith::ArithDialect, func::FuncDialect,
+  registry.insert<DitDialect, plan::PlanDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
                   math::MathDialect, tensor::TensorDialect>();
 }
 
@@ -64,3 +66,12 @@ llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options) {
   }
   return llvm::Error::success();
 }
+
+llvm::Error dit::writePlan(ModuleOp, const CompileOptions &, llvm::StringRef) {
+  return failure(Exit::Unsupported, "growing");
+}
+llvm::Expected<std::string> dit::printKernels(ModuleOp, const CompileOptions &,
+                                              llvm::StringRef) {
+  return failure(Exit::Unsupported, "growing");
+}
+std::string dit::describeCost(ModuleOp) { return ""; }

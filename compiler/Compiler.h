@@ -25,8 +25,6 @@ struct CompileOptions {
   /// the model file (hex), or the builder's configuration.
   std::vector<std::string> flags;
   std::string inputHash;
-  /// Leave the weights in their files.
-  bool externalWeights = false;
   /// Refuse a plan whose peak is larger, in bytes; 0: no limit.
   uint64_t memoryLimit = 0;
 };

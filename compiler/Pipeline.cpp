@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Pipeline.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/fusion/Passes.h"
 #include "passes/lowering/Passes.h"
@@ -44,22 +45,24 @@ std::vector<Phase> dit::phasesUpTo(Phase last) {
   return phases;
 }
 
-/// Exporters' spellings → what is meant. Views are normalised before the
-/// recognitions, so that those see each thing once, and after them, because
-/// attention and the projections leave transposes that meet the exporter's own.
+/// Exporters' spellings → what is meant. Formulas and linear layers first, as
+/// the file has them; then views are normalised, which moves them through
+/// arithmetic towards attention, and again after it, because attention brings
+/// transposes that meet the exporter's own. CSE wherever values are compared.
 static void addSimplify(OpPassManager &manager, bool report) {
   manager.addPass(createShareEqual({.report = report}));
-  manager.addPass(createCSEPass());
   manager.addPass(createSimplifyArithmetic());
-  manager.addPass(createNormalizeViews());
   manager.addPass(createCSEPass());
   manager.addPass(createRecognizeNorms({.report = report}));
   manager.addPass(createRecognizeActivations({.report = report}));
   manager.addPass(createRecognizeSoftmax({.report = report}));
   manager.addPass(createFoldLinear({.report = report}));
+  manager.addPass(createNormalizeViews());
+  manager.addPass(createCSEPass());
   manager.addPass(createRecognizeAttention({.report = report}));
   manager.addPass(createNormalizeViews());
   manager.addPass(createAbsorbLayouts({.report = report}));
+  manager.addPass(createCSEPass());
   manager.addPass(createFuseProjections({.report = report}));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
@@ -99,13 +102,15 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     manager.addPass(createCSEPass());
     manager.addPass(createVerifyProgram());
     return;
-  case Phase::Fusion:
-    manager.addPass(createReduceAlongLane());
-    manager.addPass(createFuseEpilogue({.report = report}));
-    manager.addPass(createFormKernels({.report = report}));
-    manager.addPass(createFuseGatedResidual({.report = report}));
-    manager.addPass(createVerifyFused());
+  case Phase::Fusion: {
+    OpPassManager &functions = manager.nest<func::FuncOp>();
+    functions.addPass(createReduceAlongLane());
+    functions.addPass(createFuseEpilogue({.report = report}));
+    functions.addPass(createFormKernels({.report = report}));
+    functions.addPass(createFuseGatedResidual({.report = report}));
+    functions.addPass(createVerifyFused());
     return;
+  }
   case Phase::Lowering:
     manager.addPass(createPackWeights());
     manager.addPass(createMaterializeViews({.report = report}));

@@ -165,6 +165,8 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
     if (Error error = take(flags.emit,
                            choose("emit", text(OPT_emit), "dit plan llvm asm")))
       return error;
+  if (flags.emit == "dit")
+    pipeline.lastPhase = dit::Phase::Fusion;
   if (arguments.hasArg(OPT_memory))
     if (Error error =
             take(flags.compile.memoryLimit, parseSize(text(OPT_memory))))
@@ -270,7 +272,7 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
   flags.optReportJson = parsed.hasArg(OPT_opt_report_json);
   CompileOptions &compile = flags.compile;
   compile.cpu = parsed.getLastArgValue(OPT_cpu, "native").str();
-  compile.externalWeights = parsed.hasArg(OPT_external_weights);
+  compile.pipeline.externalWeights = parsed.hasArg(OPT_external_weights);
   compile.pipeline.report =
       parsed.hasArg(OPT_opt_report) || flags.optReportJson;
   compile.pipeline.timing = parsed.hasArg(OPT_timing);

@@ -38,8 +38,6 @@ static Error compile(Flags &flags) {
 
   if (Error error = loadModel(flags, *module))
     return error;
-  if (flags.emit == "dit" && flags.compile.pipeline.lastPhase == Phase::Memory)
-    flags.compile.pipeline.lastPhase = Phase::Fusion;
   if (Error error = runPhases(*module, flags.compile))
     return error;
   if (flags.emit == "dit" || flags.emit == "plan") {
