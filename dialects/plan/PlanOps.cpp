@@ -110,8 +110,6 @@ LogicalResult plan::KernelOp::verifyRegions() {
   if (static_cast<int64_t>(getRowsPerBlock()) < 1)
     return emitOpError("needs at least one row a block");
   Block &block = getBody().front();
-  if (block.empty() || !isa<YieldOp>(block.back()))
-    return emitOpError("must end with dit.yield");
   for (Type type : block.getArgumentTypes())
     if (!isa<RankedTensorType>(type))
       return emitOpError("has an argument of type ") << type;

@@ -139,7 +139,8 @@ def Plan_SliceOp : Plan_Op<"slice", [HasParent<"FunctionOp">]> {
 // Code
 //===----------------------------------------------------------------------===//
 
-def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
+def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove,
+    SingleBlockImplicitTerminator<"::dit::YieldOp">]> {
   let summary = "a generated kernel";
   let description = [{
     The body of a `dit.kernel`, named, ended by `dit.yield`; the block's
