@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontends/builder/BuildDit.h"
 
+#include "frontends/builder/DitParameters.h"
 #include "frontends/builder/GraphBuilder.h"
 
 #include <cmath>
@@ -24,7 +25,6 @@ using namespace dit;
 static constexpr int64_t sinusoidSize = 256;
 static constexpr double sinusoidPeriod = 10000.0;
 static constexpr double normEps = 1e-6;
-static constexpr double embeddingDeviation = 0.02;
 
 namespace {
 /// Scale and shift of a norm, and the gate of what follows it: [batch, D].
@@ -39,16 +39,13 @@ public:
   FailureOr<func::FuncOp> build();
 
 private:
-  InitAttr init(InitKind kind, double value = 0, int64_t fanIn = 0,
-                int64_t fanOut = 0);
-  InitAttr xavier(int64_t in, int64_t out) {
-    return init(InitKind::XavierUniform, 0, in, out);
+  /// The parameter `name`, drawn as DiT does.
+  Parameter parameter(const std::string &name, std::vector<int64_t> shape) {
+    return {name, shape,
+            getDitInit(context, {name}, shape, config.depth, seed)};
   }
-  InitAttr normal() { return init(InitKind::Normal, embeddingDeviation); }
-  InitAttr zeros() { return init(InitKind::Zeros); }
-
-  /// Linear layer `name` with weight [out, in] drawn by `weightInit`.
-  Tensor linear(StringRef name, Tensor x, int64_t out, InitAttr weightInit);
+  /// Linear layer `name` with weight [out, in].
+  Tensor linear(StringRef name, Tensor x, int64_t out);
   Tensor embedPatches(Tensor position);
   Tensor embedTimestep();
   Tensor embedLabels();
@@ -63,7 +60,6 @@ private:
   const DitConfig &config;
   int64_t batch, d, tokens;
   uint64_t seed;
-  uint64_t parameters = 0; ///< so far, in the order of the state_dict
   MLIRContext *context;
   GraphBuilder graph;
 };
@@ -84,21 +80,13 @@ DitBuilder::DitBuilder(const DitConfig &config, int64_t batch, ModuleOp module,
       seed(seed), context(module.getContext()),
       graph(module, module.getLoc(), name, inputs(config, batch, context)) {}
 
-InitAttr DitBuilder::init(InitKind kind, double value, int64_t fanIn,
-                          int64_t fanOut) {
-  return InitAttr::get(context, kind,
-                       FloatAttr::get(Float64Type::get(context), value), fanIn,
-                       fanOut, seed, firstParameterStream + parameters++);
-}
-
-Tensor DitBuilder::linear(StringRef name, Tensor x, int64_t out,
-                          InitAttr weightInit) {
+Tensor DitBuilder::linear(StringRef name, Tensor x, int64_t out) {
   if (!x)
     return x;
   std::string prefix = name.str();
-  Tensor weight = graph.parameter(
-      {prefix + ".weight", {out, x.getShape().back()}, weightInit});
-  Tensor bias = graph.parameter({prefix + ".bias", {out}, zeros()});
+  int64_t in = x.getShape().back();
+  Tensor weight = graph.parameter(parameter(prefix + ".weight", {out, in}));
+  Tensor bias = graph.parameter(parameter(prefix + ".bias", {out}));
   return graph.linear(x, weight, bias);
 }
 
@@ -110,9 +98,9 @@ Tensor DitBuilder::embedPatches(Tensor position) {
   Tensor x = graph.reshape(graph.input(0), {batch, c, grid, p, grid, p});
   x = graph.transpose(x, {0, 2, 4, 1, 3, 5});
   x = graph.reshape(x, {batch, tokens, depth});
-  Tensor weight = graph.parameter(
-      {"x_embedder.proj.weight", {d, c, p, p}, xavier(depth, d)});
-  Tensor bias = graph.parameter({"x_embedder.proj.bias", {d}, zeros()});
+  Tensor weight =
+      graph.parameter(parameter("x_embedder.proj.weight", {d, c, p, p}));
+  Tensor bias = graph.parameter(parameter("x_embedder.proj.bias", {d}));
   x = graph.linear(x, graph.reshape(weight, {d, depth}), bias);
   Tensor all = graph.broadcast(graph.reshape(position, {tokens, d}),
                                {batch, tokens, d}, {1, 2});
@@ -130,25 +118,26 @@ Tensor DitBuilder::embedTimestep() {
     frequencies.push_back(static_cast<float>(std::exp(static_cast<double>(
         slope * static_cast<float>(i) / static_cast<float>(half)))));
   Tensor t = graph.broadcast(graph.toFloat(graph.input(1)), {batch, half}, {0});
-  Tensor f =
-      graph.broadcast(graph.constant({half}, frequencies), {batch, half}, {1});
+  Tensor f = graph.broadcast(
+      graph.constant("t_embedder.frequencies", {half}, frequencies),
+      {batch, half}, {1});
   Tensor angle = graph.mul(t, f);
   Tensor embedded =
       graph.concat({graph.cos(angle), graph.sin(angle)}, /*dim=*/1);
-  Tensor hidden = linear("t_embedder.mlp.0", embedded, d, normal());
-  return linear("t_embedder.mlp.2", graph.silu(hidden), d, normal());
+  Tensor hidden = linear("t_embedder.mlp.0", embedded, d);
+  return linear("t_embedder.mlp.2", graph.silu(hidden), d);
 }
 
 Tensor DitBuilder::embedLabels() {
   graph.setScope("y_embedder");
   Tensor table = graph.parameter(
-      {"y_embedder.embedding_table.weight", {config.classes + 1, d}, normal()});
+      parameter("y_embedder.embedding_table.weight", {config.classes + 1, d}));
   return graph.gather(table, graph.input(2));
 }
 
 SmallVector<Tensor> DitBuilder::modulate(StringRef name, Tensor silu,
                                          int64_t count) {
-  Tensor all = linear(name, silu, count * d, zeros());
+  Tensor all = linear(name, silu, count * d);
   SmallVector<Tensor> parts;
   for (int64_t part = 0; part < count; ++part)
     parts.push_back(graph.slice(all, 1, part * d, d));
@@ -174,52 +163,37 @@ Tensor DitBuilder::gated(Tensor x, Tensor branch, Tensor gate) {
 Tensor DitBuilder::attend(StringRef name, Tensor x) {
   int64_t heads = config.heads, headDim = d / heads;
   std::string prefix = name.str();
-  Tensor weight = graph.parameter({prefix + ".qkv.weight",
-                                   {3 * d, d},
-                                   xavier(d, 3 * d),
-                                   /*trainable=*/true,
-                                   {3, heads, headDim, d},
-                                   {1, 0, 2, 3},
-                                   {3 * d, d}});
-  Tensor bias = graph.parameter({prefix + ".qkv.bias",
-                                 {3 * d},
-                                 zeros(),
-                                 /*trainable=*/true,
-                                 {3, heads, headDim},
-                                 {1, 0, 2},
-                                 {3 * d}});
-  Tensor qkv = graph.reshape(graph.linear(x, weight, bias),
-                             {batch, tokens, heads, 3, headDim});
+  Parameter weight = parameter(prefix + ".qkv.weight", {3 * d, d});
+  weight.view = {3, heads, headDim, d};
+  weight.permutation = {1, 0, 2, 3};
+  weight.stored = {3 * d, d};
+  Parameter bias = parameter(prefix + ".qkv.bias", {3 * d});
+  bias.view = {3, heads, headDim};
+  bias.permutation = {1, 0, 2};
+  bias.stored = {3 * d};
+  Tensor qkv = graph.linear(x, graph.parameter(weight), graph.parameter(bias));
+  qkv = graph.reshape(qkv, {batch, tokens, heads, 3, headDim});
   auto part = [&](int64_t index) {
     return graph.reshape(graph.slice(qkv, 3, index, 1),
                          {batch, tokens, heads, headDim});
   };
   Tensor o = graph.attention(part(0), part(1), part(2),
                              1 / std::sqrt(static_cast<double>(headDim)));
-  return linear(prefix + ".proj", graph.reshape(o, {batch, tokens, d}), d,
-                xavier(d, d));
+  return linear(prefix + ".proj", graph.reshape(o, {batch, tokens, d}), d);
 }
 
 Tensor DitBuilder::block(StringRef name, Tensor x, Tensor silu) {
   graph.setScope(name);
   std::string prefix = name.str();
-  // The state_dict has the adaLN layer last, the graph needs it first: the
-  // numbers of the parameters are those of the state_dict.
-  uint64_t first = parameters, adaLN = first + 8;
-  parameters = adaLN;
   SmallVector<Tensor> m = modulate(prefix + ".adaLN_modulation.1", silu, 6);
-  parameters = first;
-
   Modulation attention{m[0], m[1], m[2]}, mlp{m[3], m[4], m[5]};
   Tensor branch = attend(prefix + ".attn", normalise(x, attention));
   x = gated(x, branch, attention.gate);
 
-  int64_t wide = config.mlpRatio * d;
   Tensor hidden =
-      linear(prefix + ".mlp.fc1", normalise(x, mlp), wide, xavier(d, wide));
+      linear(prefix + ".mlp.fc1", normalise(x, mlp), config.mlpRatio * d);
   hidden = graph.gelu(hidden, Approximate::Tanh);
-  branch = linear(prefix + ".mlp.fc2", hidden, d, xavier(wide, d));
-  parameters = adaLN + 2;
+  branch = linear(prefix + ".mlp.fc2", hidden, d);
   return gated(x, branch, mlp.gate);
 }
 
@@ -232,10 +206,9 @@ Tensor DitBuilder::unpatch(Tensor x) {
 }
 
 FailureOr<func::FuncOp> DitBuilder::build() {
-  Tensor position = graph.parameter({"pos_embed",
-                                     {1, tokens, d},
-                                     init(InitKind::Sincos2D),
-                                     /*trainable=*/false});
+  Parameter table = parameter("pos_embed", {1, tokens, d});
+  table.trainable = false;
+  Tensor position = graph.parameter(table);
   Tensor x = embedPatches(position);
   Tensor t = embedTimestep();
   Tensor silu = graph.silu(graph.add(t, embedLabels()));
@@ -243,13 +216,10 @@ FailureOr<func::FuncOp> DitBuilder::build() {
     x = block("blocks." + std::to_string(index), x, silu);
 
   graph.setScope("final_layer");
-  uint64_t linearIndex = parameters;
-  parameters += 2;
   SmallVector<Tensor> m = modulate("final_layer.adaLN_modulation.1", silu, 2);
-  parameters = linearIndex;
   x = normalise(x, {m[0], m[1], Tensor()});
   x = linear("final_layer.linear", x,
-             config.patch * config.patch * config.outChannels(), zeros());
+             config.patch * config.patch * config.outChannels());
   return graph.finish({{"sample", unpatch(x)}});
 }
 

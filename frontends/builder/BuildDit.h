@@ -7,11 +7,6 @@
 
 namespace dit {
 
-/// The first Philox stream of parameters; parameter i of the state_dict is
-/// drawn from stream firstParameterStream + i, so that sampling's streams and
-/// the parameters' never meet.
-inline constexpr uint64_t firstParameterStream = 8;
-
 /// Adds `func.func @functionName` to `module`:
 ///
 ///     x [batch, C, size, size] f32, t [batch] i64, y [batch] i64

@@ -25,6 +25,9 @@ static int64_t countElements(ArrayRef<int64_t> shape) {
 GraphBuilder::GraphBuilder(ModuleOp module, Location loc, StringRef name,
                            ArrayRef<NamedType> inputs)
     : module(module), start(loc), loc(loc), builder(module.getContext()) {
+  module.getContext()
+      ->loadDialect<DitDialect, arith::ArithDialect, func::FuncDialect,
+                    math::MathDialect, tensor::TensorDialect>();
   SmallVector<Type> types;
   SmallVector<Attribute> names;
   for (const NamedType &input : inputs) {
@@ -63,45 +66,53 @@ Tensor GraphBuilder::input(unsigned index) {
   return function.getArgument(index);
 }
 
-Tensor GraphBuilder::parameter(const Parameter &parameter) {
-  const auto &[name, shape, init, trainable, view, permutation, stored] =
-      parameter;
-  auto type = RankedTensorType::get(stored.empty() ? shape : stored,
-                                    builder.getF32Type());
-  if (Operation *known = module.lookupSymbol(name)) {
-    auto global = dyn_cast<GlobalOp>(known);
-    if (!global || global.getTensorType() != type)
-      return fail("the module has another '" + name + "' than the graph needs");
-    return createRead(builder, loc, global);
+/// Reads the global `name`, made where the module has none.
+Tensor GraphBuilder::readGlobal(StringRef name, Role role,
+                                RankedTensorType type, PieceAttr piece,
+                                bool trainable) {
+  Operation *known = module.lookupSymbol(name);
+  auto global = dyn_cast_if_present<GlobalOp>(known);
+  if (known && (!global || global.getTensorType() != type))
+    return fail("the module has another '" + name + "' than the graph needs");
+  if (!global) {
+    OpBuilder globals(function);
+    global = GlobalOp::create(globals, loc, name, role, type,
+                              ArrayRef<Attribute>{piece});
+    global.setTrainable(trainable);
   }
-  auto file = RankedTensorType::get(shape, builder.getF32Type());
-  PieceAttr piece = PieceAttr::getIdentity(name, file, init);
-  if (!view.empty()) {
-    auto array = [&](ArrayRef<int64_t> values) {
-      return builder.getDenseI64ArrayAttr(values);
-    };
-    SmallVector<int64_t> target, zeros(view.size(), 0);
-    for (int64_t dim : permutation)
-      target.push_back(view[dim]);
-    piece =
-        PieceAttr::get(builder.getContext(), name, file, array(view),
-                       array(permutation), array(target), array(zeros), init);
-  }
-  OpBuilder globals(function);
-  auto global = GlobalOp::create(globals, loc, name, Role::Parameter, type,
-                                 ArrayRef<Attribute>{piece});
-  global.setTrainable(trainable);
   return createRead(builder, loc, global);
 }
 
-Tensor GraphBuilder::constant(ArrayRef<int64_t> shape, ArrayRef<float> values) {
+Tensor GraphBuilder::parameter(const Parameter &parameter) {
+  const auto &[name, shape, init, trainable, view, permutation, stored] =
+      parameter;
+  auto file = RankedTensorType::get(shape, builder.getF32Type());
+  if (view.empty())
+    return readGlobal(name, Role::Parameter, file,
+                      PieceAttr::getIdentity(name, file, init), trainable);
+  auto array = [&](ArrayRef<int64_t> values) {
+    return builder.getDenseI64ArrayAttr(values);
+  };
+  SmallVector<int64_t> target, zeros(view.size(), 0);
+  for (int64_t dim : permutation)
+    target.push_back(view[dim]);
+  auto piece =
+      PieceAttr::get(builder.getContext(), name, file, array(view),
+                     array(permutation), array(target), array(zeros), init);
+  return readGlobal(name, Role::Parameter, file.clone(stored), piece,
+                    trainable);
+}
+
+Tensor GraphBuilder::constant(StringRef name, ArrayRef<int64_t> shape,
+                              ArrayRef<float> values) {
   auto type = RankedTensorType::get(shape, builder.getF32Type());
   if (type.getNumElements() != static_cast<int64_t>(values.size()))
     return fail("a constant of " + Twine(type.getNumElements()) +
                 " elements is given " + Twine(values.size()) + " values");
-  return arith::ConstantOp::create(builder, loc,
-                                   DenseElementsAttr::get(type, values))
-      .getResult();
+  auto elements = DenseElementsAttr::get(type, values);
+  return readGlobal(name, Role::Constant, type,
+                    PieceAttr::getIdentity("", type, elements),
+                    /*trainable=*/false);
 }
 
 Tensor GraphBuilder::splat(Tensor like, double value) {

@@ -64,7 +64,8 @@ struct Parameter {
 
 class GraphBuilder {
 public:
-  /// Starts `func.func @name` at the end of `module`; its ops get `loc`.
+  /// Starts `func.func @name` at the end of `module`; its ops get `loc`. Loads
+  /// the dialects it uses.
   GraphBuilder(mlir::ModuleOp module, mlir::Location loc, llvm::StringRef name,
                llvm::ArrayRef<NamedType> inputs);
 
@@ -75,8 +76,9 @@ public:
   /// Reads a parameter, fp32; a global of this name is made where the module
   /// has none, so that functions of one model share their parameters.
   Tensor parameter(const Parameter &parameter);
-  /// A constant of these values, row-major.
-  Tensor constant(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
+  /// A constant global of these values, row-major, made where there is none.
+  Tensor constant(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                  llvm::ArrayRef<float> values);
   /// A constant like `like`, all `value`.
   Tensor splat(Tensor like, double value);
 
@@ -116,6 +118,9 @@ public:
 
 private:
   Tensor fail(const llvm::Twine &why);
+  Tensor readGlobal(llvm::StringRef name, Role role,
+                    mlir::RankedTensorType type, PieceAttr piece,
+                    bool trainable);
   bool areEqual(llvm::StringRef what, Tensor a, Tensor b);
 
   mlir::ModuleOp module;
