@@ -1,4 +1,5 @@
 //===- dit-opt.cpp - Run dit passes on textual IR -------------------------===//
+#include "compiler/codegen/Passes.h"
 #include "dialects/dit/DitDialect.h"
 #include "dialects/plan/PlanDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,6 +23,7 @@ int main(int argc, char **argv) {
   dit::registerFusionPasses();
   dit::registerLoweringPasses();
   dit::registerMemoryPasses();
+  dit::registerCodegenPasses();
 
   mlir::DialectRegistry registry;
   registry.insert<dit::DitDialect, dit::plan::PlanDialect,

@@ -1,0 +1,463 @@
+//===- EmitLoops.cpp - A kernel's function and its loops ------------------===//
+//
+// A kernel without reductions whose every access is contiguous in the space's
+// row-major order is one loop over a block's elements. All others are a loop
+// over rows, with loops over the lane inside.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/IndexMap.h"
+#include "compiler/codegen/KernelEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::codegen;
+
+KernelEmitter::KernelEmitter(ModuleOp module, const KernelSource &source,
+                             VectorTarget target)
+    : module(module), source(source), builder(module.getContext()),
+      lanes(builder, source.body->getLoc(), target), multiUse(*source.body) {}
+
+/// The element types that generated code knows.
+static bool isSupported(Type type) {
+  Type element = cast<RankedTensorType>(type).getElementType();
+  if (element.isF32() || element.isF64() || element.isBF16() || element.isF16())
+    return true;
+  return element.isSignlessInteger() &&
+         llvm::is_contained({1u, 8u, 16u, 32u, 64u},
+                            element.getIntOrFloatBitWidth());
+}
+
+LogicalResult KernelEmitter::emit() {
+  Block &body = source.body->front();
+  for (BlockArgument argument : body.getArguments())
+    if (!isSupported(argument.getType()))
+      return emitError(argument.getLoc())
+             << "no code can be generated for " << argument.getType();
+  for (Operation &op : body.without_terminator())
+    for (Type type : op.getResultTypes())
+      if (!isSupported(type))
+        return op.emitOpError("no code can be generated for ") << type;
+
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Type integer = builder.getI64Type();
+  builder.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(
+      builder, lanes.loc, source.symbol,
+      builder.getFunctionType({pointer, integer, integer}, {}));
+  Block *entry = function.addEntryBlock();
+  Scope top(entry);
+  scopes.push_back(&top);
+  setInsertionPoint();
+
+  // The operands' addresses: inputs, then results.
+  Value table = entry->getArgument(0);
+  int64_t position = 0;
+  auto nextBuffer = [&](Type type) -> Buffer {
+    Value place = LLVM::GEPOp::create(
+        builder, lanes.loc, pointer, pointer, table,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(position++)});
+    return {LLVM::LoadOp::create(builder, lanes.loc, pointer, place),
+            cast<RankedTensorType>(type)};
+  };
+  for (BlockArgument argument : body.getArguments())
+    buffers[argument] = nextBuffer(argument.getType());
+  for (Value result : body.getTerminator()->getOperands())
+    results.push_back(nextBuffer(result.getType()));
+
+  if (isFlat())
+    emitFlat(entry->getArgument(1), entry->getArgument(2));
+  else
+    emitRows(entry->getArgument(1), entry->getArgument(2));
+  func::ReturnOp::create(builder, lanes.loc);
+  scopes.pop_back();
+  if (hasFailed)
+    function.erase();
+  return failure(hasFailed);
+}
+
+//===----------------------------------------------------------------------===//
+// Scopes
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::setInsertionPoint() {
+  if (scope().anchor)
+    builder.setInsertionPoint(scope().anchor);
+  else
+    builder.setInsertionPointToEnd(scope().block);
+}
+
+/// Emits in the scope of `depth`, which is around this one.
+Value KernelEmitter::inScope(unsigned depth, llvm::function_ref<Value()> emit) {
+  SmallVector<Scope *, 6> all = scopes;
+  scopes.truncate(depth + 1);
+  setInsertionPoint();
+  Value value = emit();
+  scopes = std::move(all);
+  setInsertionPoint();
+  return value;
+}
+
+/// for (i = low; i < high; i += step), one scope deeper.
+SmallVector<Value> KernelEmitter::emitLoop(Value low, Value high, int64_t step,
+                                           ValueRange inits, LoopBody body) {
+  Value stride = lanes.integer(builder.getI64Type(), step);
+  auto loop = scf::ForOp::create(builder, lanes.loc, low, high, stride, inits);
+  if (inits.empty())
+    loop.getBody()->getTerminator()->erase();
+  Scope &parent = scope();
+  Operation *anchor = parent.anchor;
+  parent.anchor = loop;
+  Scope inner(loop.getBody());
+  inner.lane = parent.lane;
+  scopes.push_back(&inner);
+  setInsertionPoint();
+  SmallVector<Value> next =
+      body(loop.getInductionVar(), loop.getRegionIterArgs());
+  scf::YieldOp::create(builder, lanes.loc, next);
+  scopes.pop_back();
+  parent.anchor = anchor;
+  setInsertionPoint();
+  return loop.getResults();
+}
+
+int64_t KernelEmitter::getWidth(int64_t size) const {
+  return std::min<int64_t>(lanes.target.lanes, llvm::PowerOf2Ceil(size));
+}
+
+/// One vector of `width` lanes from `base` on, `valid` of which exist, in the
+/// scope that is on top of the stack.
+Value KernelEmitter::emitVectorStep(Value base, IndexRange range, int64_t width,
+                                    int64_t valid, int64_t size, Value init,
+                                    LaneBody body) {
+  Lane lane;
+  lane.atom = table.createVariable(range, getLevel(), width > 1);
+  variables[lane.atom] = base;
+  lane.width = width;
+  lane.base = base;
+  lane.isAligned = range.low % width == 0;
+  lane.size = size;
+  if (valid < width) {
+    SmallVector<bool> exists(width, false);
+    std::fill_n(exists.begin(), valid, true);
+    auto type = VectorType::get(width, builder.getI1Type());
+    lane.mask = arith::ConstantOp::create(builder, lanes.loc,
+                                          DenseElementsAttr::get(type, exists));
+  }
+  scope().lane = lane;
+  Value next = body(IndexTable::get(lane.atom), init);
+  if (lane.mask && next)
+    next = lanes.select(lane.mask, next, init);
+  return next;
+}
+
+/// Vectors over [0, size), cut at `cuts` (which hold 0 and size): vectors of
+/// which several in turn have an accumulator each, single vectors, and one with
+/// a mask.
+SmallVector<Value> KernelEmitter::emitLanes(ArrayRef<int64_t> cuts,
+                                            ValueRange inits, LaneBody body) {
+  int64_t size = cuts.back(), width = getWidth(size);
+  SmallVector<Value> accumulators(inits);
+  int64_t turns = std::max<int64_t>(inits.size(), 1);
+  Scope &parent = scope();
+  std::map<ElementKey, Value> outer;
+  std::swap(outer, parent.beingKept);
+
+  // One straight step outside of any loop, in a scope of its own.
+  auto emitStraight = [&](int64_t low, int64_t valid, int64_t turn) {
+    Scope inner(parent.block, parent.anchor);
+    scopes.push_back(&inner);
+    Value base = lanes.integer(builder.getI64Type(), low);
+    Value next =
+        emitVectorStep(base, {low, low + valid - 1}, width, valid, size,
+                       inits.empty() ? Value() : accumulators[turn], body);
+    scopes.pop_back();
+    setInsertionPoint();
+    if (next)
+      accumulators[turn] = next;
+  };
+
+  for (size_t cut = 0; cut + 1 < cuts.size(); ++cut) {
+    int64_t low = cuts[cut], high = cuts[cut + 1];
+    for (int64_t together : {turns, int64_t(1)}) {
+      int64_t step = together * width, end = low + (high - low) / step * step;
+      if (end - low > step) {
+        Value from = lanes.integer(builder.getI64Type(), low);
+        Value to = lanes.integer(builder.getI64Type(), end);
+        IndexRange range = {low, end - 1};
+        ValueRange carried =
+            ValueRange(accumulators)
+                .take_front(std::min<int64_t>(together, inits.size()));
+        SmallVector<Value> final = emitLoop(
+            from, to, step, carried,
+            [&](Value base, ValueRange current) -> SmallVector<Value> {
+              SmallVector<Value> next;
+              for (int64_t turn = 0; turn < together; ++turn) {
+                Value own = base;
+                if (turn)
+                  own = lanes.make<arith::AddIOp>(
+                      base, lanes.integer(base.getType(), turn * width));
+                Value value = emitVectorStep(
+                    own, range, width, width, size,
+                    current.empty() ? Value() : current[turn], body);
+                if (value)
+                  next.push_back(value);
+              }
+              return next;
+            });
+        llvm::copy(final, accumulators.begin());
+      } else if (end - low == step) {
+        for (int64_t turn = 0; turn < together; ++turn)
+          emitStraight(low + turn * width, width, turn);
+      }
+      low = end;
+    }
+    if (low < high)
+      emitStraight(low, high - low, 0);
+  }
+  parent.kept.merge(parent.beingKept);
+  parent.beingKept = std::move(outer);
+  return accumulators;
+}
+
+//===----------------------------------------------------------------------===//
+// What a loop over the lane needs before it
+//===----------------------------------------------------------------------===//
+
+/// Emits the reductions that `value` at `index` needs once a row, and collects
+/// the lanes where a concatenation goes over from one operand to the next.
+void KernelEmitter::prepare(Value value, const Index &index, AtomId lane,
+                            std::set<ElementKey> &seen,
+                            std::set<int64_t> &cuts) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !seen.insert({value.getAsOpaquePointer(), 0, index}).second)
+    return;
+  if (isView(op))
+    return prepare(op->getOperand(0), mapView(table, op, index), lane, seen,
+                   cuts);
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+    const IndexExpr &along = index[concat.getDim()];
+    SmallVector<int64_t> starts = getStarts(concat);
+    IndexExpr shift = along - IndexTable::get(lane);
+    for (auto [input, start] : llvm::zip(concat.getInputs(), starts)) {
+      Index source = index;
+      source[concat.getDim()] = along - IndexExpr(start);
+      prepare(input, source, lane, seen, cuts);
+    }
+    if (along.getCoefficient(lane) == 1 && shift.isConstant())
+      for (int64_t start : starts)
+        cuts.insert(start - shift.constant);
+    return;
+  }
+  Index row = index;
+  if (isa<LayerNormOp, RmsNormOp, SoftmaxOp>(op) && value == op->getResult(0)) {
+    row.pop_back();
+    if (!table.isVector(row)) {
+      if (isa<SoftmaxOp>(op))
+        emitElement(value, row, /*part=*/3);
+      for (Value statistic : op->getResults().drop_front())
+        emitElement(statistic, row);
+    }
+    return prepare(op->getOperand(0), index, lane, seen, cuts);
+  }
+  if (isa<ReduceOp, LayerNormOp, RmsNormOp>(op)) {
+    if (!table.isVector(index))
+      emitElement(value, index);
+    return;
+  }
+  if (isElementwise(op))
+    for (Value operand : op->getOperands())
+      prepare(operand, index, lane, seen, cuts);
+}
+
+SmallVector<int64_t> KernelEmitter::prepareLanes(ArrayRef<Value> values,
+                                                 ArrayRef<Index> indices,
+                                                 AtomId lane, int64_t size) {
+  constexpr size_t mostCuts = 8;
+  std::set<int64_t> cuts;
+  std::set<ElementKey> seen;
+  for (auto [value, index] : llvm::zip_equal(values, indices))
+    prepare(value, index, lane, seen, cuts);
+  SmallVector<int64_t> inside = {0};
+  for (int64_t cut : cuts)
+    if (cut > 0 && cut < size)
+      inside.push_back(cut);
+  if (inside.size() > mostCuts)
+    inside.resize(1);
+  inside.push_back(size);
+  return inside;
+}
+
+//===----------------------------------------------------------------------===//
+// The space
+//===----------------------------------------------------------------------===//
+
+static int64_t getRows(ArrayRef<int64_t> space) {
+  int64_t rows = 1;
+  for (int64_t size : space.drop_back())
+    rows *= size;
+  return rows;
+}
+
+/// Whether `value` at `index` reads memory only at lane + constant or at places
+/// that do not depend on the lane, and reduces nothing.
+bool KernelEmitter::isFlat(Value value, const Index &index, AtomId lane) {
+  Operation *op = value.getDefiningOp();
+  auto constant = dyn_cast_if_present<arith::ConstantOp>(op);
+  if (constant && isa<SplatElementsAttr>(constant.getValue()))
+    return true;
+  if (!op || constant) {
+    auto type = cast<RankedTensorType>(value.getType());
+    IndexExpr position = table.linearize(index, type.getShape());
+    return !table.isVector(position) ||
+           (position - IndexTable::get(lane)).isConstant();
+  }
+  if (isView(op))
+    return isFlat(op->getOperand(0), mapView(table, op, index), lane);
+  return isElementwise(op) && llvm::all_of(op->getOperands(), [&](Value each) {
+           return isFlat(each, index, lane);
+         });
+}
+
+bool KernelEmitter::isFlat() {
+  int64_t points = getRows(source.space) * source.space.back();
+  AtomId lane = table.createVariable({0, points - 1}, 1, true);
+  for (Value result : source.body->front().getTerminator()->getOperands()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    if (type.getNumElements() != points)
+      return false;
+    Index index = table.delinearize(IndexTable::get(lane), type.getShape());
+    if (!isFlat(result, index, lane))
+      return false;
+  }
+  return true;
+}
+
+/// Stores every full result's element at `point` of the space (or of the flat
+/// space), after computing all of them.
+void KernelEmitter::storeResults(const Index &point) {
+  ArrayRef<int64_t> space = source.space;
+  int64_t points = getRows(space) * space.back();
+  IndexExpr position =
+      point.size() == 1 ? point[0] : table.linearize(point, space);
+  SmallVector<std::pair<Buffer, Value>> stores;
+  for (auto [value, buffer] :
+       llvm::zip(source.body->front().getTerminator()->getOperands(), results))
+    if (buffer.type.getNumElements() == points)
+      stores.push_back(
+          {buffer, emitElement(value, table.delinearize(
+                                          position, buffer.type.getShape()))});
+  for (auto [buffer, value] : stores)
+    store(buffer, position, value);
+}
+
+/// One loop over the elements of each block.
+void KernelEmitter::emitFlat(Value begin, Value end) {
+  int64_t points = getRows(source.space) * source.space.back();
+  int64_t block = source.rowsPerBlock * source.space.back();
+  int64_t width = getWidth(points);
+  Type integer = builder.getI64Type();
+  emitLoop(begin, end, 1, {}, [&](Value index, ValueRange) {
+    Value low = lanes.make<arith::MulIOp>(index, lanes.integer(integer, block));
+    Value high = lanes.make<arith::MinSIOp>(
+        lanes.make<arith::AddIOp>(low, lanes.integer(integer, block)),
+        lanes.integer(integer, points));
+    Value count = lanes.make<arith::SubIOp>(high, low);
+    Value rest =
+        lanes.make<arith::RemUIOp>(count, lanes.integer(integer, width));
+    Value whole = lanes.make<arith::SubIOp>(high, rest);
+    auto emitStep = [&](Value base, Value mask) {
+      Lane lane{table.createVariable({0, points - 1}, getLevel(), width > 1),
+                width,
+                base,
+                mask,
+                /*isAligned=*/false,
+                /*size=*/0};
+      variables[lane.atom] = base;
+      scope().lane = lane;
+      storeResults({IndexTable::get(lane.atom)});
+    };
+    emitLoop(low, whole, width, {}, [&](Value base, ValueRange) {
+      emitStep(base, Value());
+      return SmallVector<Value>();
+    });
+    if (block % width || points % width) {
+      Scope inner(scope().block, scope().anchor);
+      scopes.push_back(&inner);
+      SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq(width));
+      auto type = VectorType::get(width, integer);
+      Value iota = arith::ConstantOp::create(
+          builder, lanes.loc, DenseElementsAttr::get(type, ArrayRef(numbers)));
+      emitStep(whole, lanes.compare(arith::CmpIPredicate::ult, iota, rest));
+      scopes.pop_back();
+      setInsertionPoint();
+    }
+    return SmallVector<Value>();
+  });
+}
+
+/// One loop over the rows of all blocks.
+void KernelEmitter::emitRows(Value begin, Value end) {
+  ArrayRef<int64_t> outer = source.space.drop_back();
+  Type integer = builder.getI64Type();
+  Value perBlock = lanes.integer(integer, source.rowsPerBlock);
+  Value rows = lanes.integer(integer, getRows(source.space));
+  Value low = lanes.make<arith::MulIOp>(begin, perBlock);
+  Value high = lanes.make<arith::MinSIOp>(
+      lanes.make<arith::MulIOp>(end, perBlock), rows);
+  emitLoop(low, high, 1, {}, [&](Value number, ValueRange) {
+    Index row(outer.size());
+    Value rest = number;
+    for (size_t dim = outer.size(); dim-- > 0;) {
+      if (outer[dim] == 1)
+        continue;
+      AtomId atom =
+          table.createVariable({0, outer[dim] - 1}, getLevel(), false);
+      row[dim] = IndexTable::get(atom);
+      variables[atom] = rest;
+      if (llvm::all_of(outer.take_front(dim),
+                       [](int64_t size) { return size == 1; }))
+        continue;
+      Value size = lanes.integer(integer, outer[dim]);
+      variables[atom] = lanes.make<arith::RemUIOp>(rest, size);
+      rest = lanes.make<arith::DivUIOp>(rest, size);
+    }
+    emitRow(row);
+    return SmallVector<Value>();
+  });
+}
+
+void KernelEmitter::emitRow(const Index &row) {
+  ArrayRef<int64_t> space = source.space;
+  int64_t rows = getRows(space), size = space.back();
+  IndexExpr position = table.linearize(row, space.drop_back());
+  SmallVector<std::pair<Buffer, Value>> rowResults;
+  SmallVector<Value> values;
+  SmallVector<Index, 2> indices;
+  AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
+  IndexExpr point = position * size + IndexTable::get(lane);
+  for (auto [value, buffer] : llvm::zip(
+           source.body->front().getTerminator()->getOperands(), results)) {
+    ArrayRef<int64_t> shape = buffer.type.getShape();
+    if (buffer.type.getNumElements() == rows * size) {
+      values.push_back(value);
+      indices.push_back(table.delinearize(point, shape));
+      continue;
+    }
+    rowResults.push_back(
+        {buffer, emitElement(value, table.delinearize(position, shape))});
+  }
+  if (!values.empty())
+    emitLanes(prepareLanes(values, indices, lane, size), {},
+              [&](const IndexExpr &index, Value) {
+                Index point = row;
+                point.push_back(index);
+                storeResults(point);
+                return Value();
+              });
+  for (auto [buffer, value] : rowResults)
+    store(buffer, position, value);
+}

@@ -1,0 +1,242 @@
+//===- EmitReduction.cpp - Loops that combine elements --------------------===//
+//
+// The order is fixed: vector j of a row goes to accumulator j mod 4 (while four
+// whole vectors are left; then to accumulator 0); the accumulators are combined
+// as (0, 1), (2, 3); the lanes by halves. It depends on the row's length and
+// the target's vector width alone.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/KernelEmitter.h"
+#include "compiler/codegen/LaneMath.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::codegen;
+
+static RankedTensorType tensorType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+Value KernelEmitter::combine(ReduceKind kind, Value lhs, Value rhs) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(lhs));
+  switch (kind) {
+  case ReduceKind::Sum:
+    return isFloat ? lanes.add(lhs, rhs) : lanes.make<arith::AddIOp>(lhs, rhs);
+  case ReduceKind::Prod:
+    return isFloat ? lanes.mul(lhs, rhs) : lanes.make<arith::MulIOp>(lhs, rhs);
+  case ReduceKind::Max:
+    return isFloat ? lanes.make<arith::MaximumFOp>(lhs, rhs)
+                   : lanes.make<arith::MaxSIOp>(lhs, rhs);
+  case ReduceKind::Min:
+    return isFloat ? lanes.make<arith::MinimumFOp>(lhs, rhs)
+                   : lanes.make<arith::MinSIOp>(lhs, rhs);
+  }
+  llvm_unreachable("unknown reduction");
+}
+
+/// What combines with x to x, with the type of `like`.
+static Value makeNeutral(LaneBuilder &lanes, ReduceKind kind, Type like) {
+  Type element = getElementTypeOrSelf(like);
+  bool isLimit = kind == ReduceKind::Max || kind == ReduceKind::Min;
+  double sign = kind == ReduceKind::Max ? -1 : 1;
+  if (isa<FloatType>(element))
+    return lanes.constant(like, isLimit                    ? sign * INFINITY
+                                : kind == ReduceKind::Prod ? 1
+                                                           : 0);
+  unsigned width = element.getIntOrFloatBitWidth();
+  if (kind == ReduceKind::Max)
+    return lanes.integer(like, APInt::getSignedMinValue(width).getSExtValue());
+  if (kind == ReduceKind::Min)
+    return lanes.integer(like, APInt::getSignedMaxValue(width).getSExtValue());
+  return lanes.integer(like, kind == ReduceKind::Prod ? 1 : 0);
+}
+
+/// The lanes of a vector combined, by halves.
+Value KernelEmitter::reduceVector(ReduceKind kind, Value vector) {
+  auto type = dyn_cast<VectorType>(vector.getType());
+  if (!type)
+    return vector;
+  for (int64_t half = type.getDimSize(0) / 2; half > 0; half /= 2) {
+    SmallVector<int64_t> low = llvm::to_vector(llvm::seq(half));
+    SmallVector<int64_t> high = llvm::to_vector(llvm::seq(half, 2 * half));
+    vector = combine(
+        kind,
+        vector::ShuffleOp::create(builder, lanes.loc, vector, vector, low),
+        vector::ShuffleOp::create(builder, lanes.loc, vector, vector, high));
+  }
+  return vector::ExtractOp::create(builder, lanes.loc, vector, 0);
+}
+
+/// Combines element(row, i) over the last dimension of `operand`, which the
+/// elements are computed from.
+Value KernelEmitter::reduceRow(ReduceKind kind, Value operand, const Index &row,
+                               RowElement element) {
+  int64_t size = tensorType(operand).getShape().back();
+  Type compute =
+      LaneBuilder::getComputeType(tensorType(operand).getElementType());
+  auto at = [&](const IndexExpr &lane) {
+    Index index = row;
+    index.push_back(lane);
+    return element(index);
+  };
+
+  // Rows that differ from lane to lane: one step of all lanes after the other.
+  if (table.isVector(row)) {
+    Type type = VectorType::get(scope().lane->width, compute);
+    Value low = lanes.integer(builder.getI64Type(), 0);
+    Value high = lanes.integer(builder.getI64Type(), size);
+    return emitLoop(
+               low, high, 1, makeNeutral(lanes, kind, type),
+               [&](Value number, ValueRange current) {
+                 AtomId atom =
+                     table.createVariable({0, size - 1}, getLevel(), false);
+                 variables[atom] = number;
+                 Value next = at(IndexTable::get(atom));
+                 return SmallVector<Value>{combine(kind, current[0], next)};
+               })
+        .front();
+  }
+
+  AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
+  Index index = row;
+  index.push_back(IndexTable::get(lane));
+  SmallVector<int64_t> cuts = prepareLanes(operand, index, lane, size);
+  int64_t width = getWidth(size);
+  Type type = width == 1 ? compute : VectorType::get(width, compute);
+  SmallVector<Value> inits(size >= 4 * width ? 4 : 1,
+                           makeNeutral(lanes, kind, type));
+  SmallVector<Value> parts =
+      emitLanes(cuts, inits, [&](const IndexExpr &lane, Value current) {
+        return combine(kind, current, at(lane));
+      });
+  while (parts.size() > 1) {
+    for (size_t pair = 0; pair < parts.size() / 2; ++pair)
+      parts[pair] = combine(kind, parts[2 * pair], parts[2 * pair + 1]);
+    parts.resize(parts.size() / 2);
+  }
+  return reduceVector(kind, parts[0]);
+}
+
+/// dit.reduce. Along the last dimension as above; along others by a loop each.
+Value KernelEmitter::reduceDims(ReduceOp op, const Index &index) {
+  ArrayRef<int64_t> shape = tensorType(op.getInput()).getShape();
+  ArrayRef<int64_t> dims = op.getDims();
+  Type element = tensorType(op.getInput()).getElementType();
+  int64_t last = shape.size() - 1;
+  if (dims.size() == 1 && dims[0] == last) {
+    Value sum =
+        reduceRow(op.getKind(), op.getInput(), index, [&](const Index &at) {
+          return emitElement(op.getInput(), at);
+        });
+    return lanes.round(sum, element);
+  }
+
+  // One loop over all reduced dimensions, the last one fastest.
+  SmallVector<int64_t> sizes;
+  int64_t count = 1;
+  for (int64_t dim : dims)
+    sizes.push_back(shape[dim]), count *= shape[dim];
+  Type type = LaneBuilder::getComputeType(element);
+  if (table.isVector(index))
+    type = VectorType::get(scope().lane->width, type);
+  Value low = lanes.integer(builder.getI64Type(), 0);
+  Value high = lanes.integer(builder.getI64Type(), count);
+  Value neutral = makeNeutral(lanes, op.getKind(), type);
+  Value sum =
+      emitLoop(low, high, 1, neutral, [&](Value number, ValueRange current) {
+        AtomId atom = table.createVariable({0, count - 1}, getLevel(), false);
+        variables[atom] = number;
+        Index part = table.delinearize(IndexTable::get(atom), sizes);
+        Index source;
+        const IndexExpr *reduced = part.begin(), *other = index.begin();
+        for (size_t dim = 0; dim < shape.size(); ++dim)
+          source.push_back(llvm::is_contained(dims, dim) ? *reduced++
+                                                         : *other++);
+        return SmallVector<Value>{combine(op.getKind(), current[0],
+                                          emitElement(op.getInput(), source))};
+      }).front();
+  return lanes.round(sum, element);
+}
+
+/// Mean, then the variance of the centred row: two passes over a row in L1.
+Value KernelEmitter::emitLayerNorm(LayerNormOp op, unsigned result,
+                                   const Index &index) {
+  Value input = op.getInput();
+  RankedTensorType type = tensorType(input);
+  auto size = static_cast<double>(type.getShape().back());
+  Index row = index;
+  if (result == 0) {
+    row.pop_back();
+    Value centred =
+        lanes.sub(emitElement(input, index), emitElement(op.getMean(), row));
+    return lanes.round(lanes.mul(centred, emitElement(op.getRstd(), row)),
+                       type.getElementType());
+  }
+  if (result == 1) {
+    Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
+      return emitElement(input, at);
+    });
+    return lanes.div(sum, lanes.constant(sum.getType(), size));
+  }
+  Value mean = emitElement(op.getMean(), row);
+  Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
+    Value centred = lanes.sub(emitElement(input, at), mean);
+    return lanes.mul(centred, centred);
+  });
+  Value variance = lanes.div(sum, lanes.constant(sum.getType(), size));
+  return emitRsqrt(lanes, lanes.add(variance, op.getEps().convertToDouble()));
+}
+
+Value KernelEmitter::emitRmsNorm(RmsNormOp op, unsigned result,
+                                 const Index &index) {
+  Value input = op.getInput();
+  RankedTensorType type = tensorType(input);
+  Index row = index;
+  if (result == 0) {
+    row.pop_back();
+    return lanes.round(
+        lanes.mul(emitElement(input, index), emitElement(op.getRstd(), row)),
+        type.getElementType());
+  }
+  Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
+    Value element = emitElement(input, at);
+    return lanes.mul(element, element);
+  });
+  auto size = static_cast<double>(type.getShape().back());
+  Value mean = lanes.div(sum, lanes.constant(sum.getType(), size));
+  return emitRsqrt(lanes, lanes.add(mean, op.getEps().convertToDouble()));
+}
+
+/// Part 0: the result; 1: exp(x - max); 2: the row's maximum; 3: 1 / Σ exp.
+Value KernelEmitter::emitSoftmax(SoftmaxOp op, unsigned part,
+                                 const Index &index) {
+  Value input = op.getInput(), result = op.getResult();
+  Type element = tensorType(input).getElementType();
+  Index row = index;
+  switch (part) {
+  case 0: {
+    row.pop_back();
+    Value scale = emitElement(result, row, 3);
+    return lanes.round(lanes.mul(emitElement(result, index, 1), scale),
+                       element);
+  }
+  case 1: {
+    row.pop_back();
+    Value max = emitElement(result, row, 2);
+    return emitExp(lanes, lanes.sub(emitElement(input, index), max));
+  }
+  case 2:
+    return reduceRow(ReduceKind::Max, input, row,
+                     [&](const Index &at) { return emitElement(input, at); });
+  default: {
+    emitElement(result, row, 2);
+    Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
+      return emitElement(result, at, 1);
+    });
+    return lanes.div(lanes.constant(sum.getType(), 1.0), sum);
+  }
+  }
+}

@@ -1,0 +1,94 @@
+//===- IndexMap.cpp - Indices through an op, from result to operand -------===//
+#include "compiler/codegen/IndexMap.h"
+
+#include "dialects/dit/DitDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::codegen;
+
+static ArrayRef<int64_t> getShape(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+bool codegen::isView(Operation *op) {
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    return llvm::none_of(slice.getStaticOffsets(), ShapedType::isDynamic) &&
+           llvm::none_of(slice.getStaticStrides(), ShapedType::isDynamic);
+  return isa<BroadcastOp, TransposeOp, tensor::CollapseShapeOp,
+             tensor::ExpandShapeOp>(op);
+}
+
+static Index mapSlice(tensor::ExtractSliceOp op, const Index &index) {
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  Index source;
+  const IndexExpr *next = index.begin();
+  for (auto [dim, offset] : llvm::enumerate(op.getStaticOffsets())) {
+    IndexExpr expr = dropped[dim] ? IndexExpr() : *next++;
+    source.push_back(expr * op.getStaticStrides()[dim] + IndexExpr(offset));
+  }
+  return source;
+}
+
+/// Each dimension of the collapsed shape is a group of the expanded one.
+static Index mapCollapse(IndexTable &table, tensor::CollapseShapeOp op,
+                         const Index &index) {
+  ArrayRef<int64_t> shape = getShape(op.getSrc());
+  Index source(shape.size());
+  for (auto [dim, group] : llvm::enumerate(op.getReassociationIndices())) {
+    ArrayRef<int64_t> sizes = shape.slice(group.front(), group.size());
+    Index part = table.delinearize(index[dim], sizes);
+    llvm::copy(part, source.begin() + group.front());
+  }
+  return source;
+}
+
+static Index mapExpand(IndexTable &table, tensor::ExpandShapeOp op,
+                       const Index &index) {
+  ArrayRef<int64_t> shape = getShape(op.getResult());
+  Index source;
+  for (const ReassociationIndices &group : op.getReassociationIndices()) {
+    Index part(ArrayRef(index).slice(group.front(), group.size()));
+    source.push_back(
+        table.linearize(part, shape.slice(group.front(), group.size())));
+  }
+  return source;
+}
+
+Index codegen::mapView(IndexTable &table, Operation *view, const Index &index) {
+  return TypeSwitch<Operation *, Index>(view)
+      .Case([&](BroadcastOp op) {
+        Index source;
+        for (int64_t dim : op.getDims())
+          source.push_back(index[dim]);
+        return source;
+      })
+      .Case([&](TransposeOp op) {
+        Index source(index.size());
+        for (auto [dim, from] : llvm::enumerate(op.getPermutation()))
+          source[from] = index[dim];
+        return source;
+      })
+      .Case([&](tensor::ExtractSliceOp op) { return mapSlice(op, index); })
+      .Case([&](tensor::CollapseShapeOp op) {
+        return mapCollapse(table, op, index);
+      })
+      .Case([&](tensor::ExpandShapeOp op) {
+        return mapExpand(table, op, index);
+      });
+}
+
+bool codegen::isElementwise(Operation *op) {
+  if (isa<GeluOp, SigmoidOp>(op))
+    return true;
+  StringRef dialect = op->getName().getDialectNamespace();
+  return (dialect == "arith" || dialect == "math") && op->getNumOperands() > 0;
+}
+
+SmallVector<int64_t> codegen::getStarts(tensor::ConcatOp op) {
+  SmallVector<int64_t> starts = {0};
+  for (Value input : op.getInputs())
+    starts.push_back(starts.back() + getShape(input)[op.getDim()]);
+  return starts;
+}

@@ -1,0 +1,181 @@
+//===- KernelEmitter.h - From a tensor program to loops ---------*- C++ -*-===//
+//
+// The emitter pulls: for a point of the space it asks for the results' elements
+// there, and goes back through the body, mapping indices, down to loads.
+//
+//   - An element's index is an expression over loop variables (IndexExpr). The
+//     deepest of them says in which loop's scope the element is computed, so
+//     what depends on the row alone is computed once a row, before the loops
+//     over the lane; equal elements of a scope are computed once.
+//   - The innermost loop runs over the lane in vectors. An element whose index
+//     does not contain the lane is a scalar, another a vector.
+//   - A reduction is a loop in the scope of its row: vectors of partial
+//   results,
+//     added in a fixed order. One whose row differs from lane to lane is a
+//     scalar loop inside, over vectors.
+//   - Values that several loops of one row need and that are dear to compute
+//     (MultiUse) are kept in a buffer of one row on the stack.
+//
+// Results are stored when all of a vector's are computed, so that a result may
+// take the place of an input that is read at the same element.
+//
+//===----------------------------------------------------------------------===//
+#ifndef COMPILER_CODEGEN_KERNELEMITTER_H
+#define COMPILER_CODEGEN_KERNELEMITTER_H
+
+#include "compiler/codegen/IndexExpr.h"
+#include "compiler/codegen/LaneBuilder.h"
+#include "compiler/codegen/MultiUse.h"
+#include "dialects/dit/DitDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <optional>
+
+namespace dit::codegen {
+
+/// A row-major tensor in memory.
+struct Buffer {
+  mlir::Value pointer;
+  mlir::RankedTensorType type;
+};
+
+/// The vector that the innermost loop works on.
+struct Lane {
+  AtomId atom;
+  int64_t width;
+  /// Index of the first lane, i64.
+  mlir::Value base;
+  /// Which lanes exist; null: all.
+  mlir::Value mask;
+  /// Whether `base` is known to be a multiple of the width.
+  bool isAligned;
+  /// The loop visits all of [0, size); 0: it may not.
+  int64_t size;
+};
+
+/// Names an element: a value, a part of it, and where.
+using ElementKey = std::tuple<void *, unsigned, Index>;
+
+/// The body of a function or a loop while it is filled.
+struct Scope {
+  explicit Scope(mlir::Block *block, mlir::Operation *anchor = nullptr)
+      : block(block), anchor(anchor) {}
+
+  mlir::Block *block;
+  /// Ops are put before it; null: at the end.
+  mlir::Operation *anchor;
+  std::optional<Lane> lane;
+  /// What was computed here.
+  std::map<ElementKey, mlir::Value> values;
+  std::map<IndexExpr, mlir::Value> indices;
+  /// Rows on the stack: written by an earlier loop of this scope, and by the
+  /// one that is being made.
+  std::map<ElementKey, mlir::Value> kept, beingKept;
+};
+
+/// Emits one kernel as a function of `module`.
+class KernelEmitter {
+public:
+  KernelEmitter(mlir::ModuleOp module, const KernelSource &source,
+                VectorTarget target);
+
+  /// Adds the function; failure after an error at the op that cannot be
+  /// emitted.
+  mlir::LogicalResult emit();
+
+private:
+  /// Fills a loop's body: its variable, its accumulators; gives the next.
+  using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(
+      mlir::Value, mlir::ValueRange)>;
+  /// One vector of a lane loop: the lane's index, its accumulator; gives the
+  /// next.
+  using LaneBody =
+      llvm::function_ref<mlir::Value(const IndexExpr &, mlir::Value)>;
+  /// The element of a row at an index whose last dimension is the lane.
+  using RowElement = llvm::function_ref<mlir::Value(const Index &)>;
+
+  // The kernel's loops: EmitLoops.cpp.
+  bool isFlat(mlir::Value value, const Index &index, AtomId lane);
+  bool isFlat();
+  void emitRows(mlir::Value begin, mlir::Value end);
+  void emitFlat(mlir::Value begin, mlir::Value end);
+  void emitRow(const Index &row);
+  void storeResults(const Index &point);
+  int64_t getWidth(int64_t size) const;
+  Scope &scope() { return *scopes.back(); }
+  unsigned getLevel() const { return scopes.size() - 1; }
+  void setInsertionPoint();
+  mlir::Value inScope(unsigned depth, llvm::function_ref<mlir::Value()> emit);
+  llvm::SmallVector<mlir::Value> emitLoop(mlir::Value low, mlir::Value high,
+                                          int64_t step, mlir::ValueRange inits,
+                                          LoopBody body);
+  mlir::Value emitVectorStep(mlir::Value base, IndexRange range, int64_t width,
+                             int64_t valid, int64_t size, mlir::Value init,
+                             LaneBody body);
+  llvm::SmallVector<mlir::Value> emitLanes(llvm::ArrayRef<int64_t> cuts,
+                                           mlir::ValueRange inits,
+                                           LaneBody body);
+  llvm::SmallVector<int64_t> prepareLanes(llvm::ArrayRef<mlir::Value> values,
+                                          llvm::ArrayRef<Index> indices,
+                                          AtomId lane, int64_t size);
+  void prepare(mlir::Value value, const Index &index, AtomId lane,
+               std::set<ElementKey> &seen, std::set<int64_t> &cuts);
+
+  // Elements: EmitElement.cpp.
+  mlir::Value emitElement(mlir::Value value, const Index &index,
+                          unsigned part = 0);
+  mlir::Value computeElement(mlir::Value value, const Index &index,
+                             unsigned part);
+  mlir::Value keepElement(mlir::Value value, const Index &index, unsigned part);
+  mlir::Value emitConstant(mlir::arith::ConstantOp op, const Index &index);
+  mlir::Value emitConcat(mlir::tensor::ConcatOp op, const Index &index);
+  mlir::Value emitLookup(GatherOp op, const Index &index);
+  mlir::Value emitElementwise(mlir::Operation *op, const Index &index);
+  mlir::Value emitMath(mlir::Operation *op,
+                       llvm::ArrayRef<mlir::Value> operands);
+  mlir::Value emitRandom(RandomOp op, const Index &index);
+  mlir::Value fail(mlir::Operation *op, const llvm::Twine &why);
+
+  // Reductions: EmitReduction.cpp.
+  mlir::Value reduceRow(ReduceKind kind, mlir::Value operand, const Index &row,
+                        RowElement element);
+  mlir::Value reduceDims(ReduceOp op, const Index &index);
+  mlir::Value combine(ReduceKind kind, mlir::Value lhs, mlir::Value rhs);
+  mlir::Value reduceVector(ReduceKind kind, mlir::Value vector);
+  mlir::Value emitLayerNorm(LayerNormOp op, unsigned result,
+                            const Index &index);
+  mlir::Value emitRmsNorm(RmsNormOp op, unsigned result, const Index &index);
+  mlir::Value emitSoftmax(SoftmaxOp op, unsigned part, const Index &index);
+
+  // Memory: EmitAccess.cpp.
+  mlir::Value load(const Buffer &buffer, const IndexExpr &position);
+  mlir::Value loadVector(const Buffer &buffer, const IndexExpr &position);
+  void store(const Buffer &buffer, const IndexExpr &position,
+             mlir::Value value);
+  mlir::Value emitAddress(const Buffer &buffer, const IndexExpr &position);
+  mlir::Value emitScalar(const IndexExpr &expr);
+  mlir::Value emitVector(const IndexExpr &expr);
+  mlir::Value emitAtom(AtomId id);
+  mlir::Value allocateRow(int64_t size, mlir::Type element);
+  Buffer getConstantBuffer(mlir::arith::ConstantOp op);
+
+  mlir::ModuleOp module;
+  const KernelSource &source;
+  mlir::OpBuilder builder;
+  LaneBuilder lanes;
+  IndexTable table;
+  MultiUse multiUse;
+  llvm::SmallVector<Scope *, 6> scopes;
+  /// Values of variables: i64 scalars or vectors of integers.
+  llvm::DenseMap<AtomId, mlir::Value> variables;
+  /// The rows that gathers found.
+  std::map<ElementKey, AtomId> lookups;
+  llvm::DenseMap<mlir::Value, Buffer> buffers;
+  llvm::SmallVector<Buffer> results;
+  bool hasFailed = false;
+};
+
+} // namespace dit::codegen
+
+#endif // COMPILER_CODEGEN_KERNELEMITTER_H
