@@ -55,39 +55,56 @@ void narrow(const float *from, ElementType type, void *to, int64_t count) {
     narrowAs<ElementType::F16>(from, to, count);
 }
 
-/// A square at the edge: element by element.
+/// A square at the edge: its missing rows are zero, its missing columns are
+/// not stored.
 static void transposeEdge(const char *from, int64_t fromStride, int64_t rows,
                           int64_t columns, char *to, int64_t toStride) {
-  for (int64_t row = 0; row != rows; ++row)
-    for (int64_t column = 0; column != columns; ++column)
-      __builtin_memcpy(to + 4 * (column * toStride + row),
-                       from + 4 * (row * fromStride + column), 4);
+  Float vectors[lanes];
+  for (int i = 0; i != lanes; ++i) {
+    const char *row = from + 4 * i * fromStride;
+    vectors[i] = i >= rows ? Float{}
+                 : columns == lanes
+                     ? loadUnaligned<Float>(row)
+                     : loadFirst<ElementType::F32>(row, 0, columns);
+  }
+  transposeSquare(vectors);
+  for (int i = 0; i != lanes && i != columns; ++i) {
+    char *column = to + 4 * i * toStride;
+    if (rows == lanes)
+      storeUnaligned(column, vectors[i]);
+    else
+      storeFirst<ElementType::F32>(column, 0, rows, vectors[i]);
+  }
+}
+
+/// A whole square.
+static void transposeWhole(const char *from, int64_t fromStride, char *to,
+                           int64_t toStride) {
+  Float vectors[lanes];
+  for (int i = 0; i != lanes; ++i)
+    vectors[i] = loadUnaligned<Float>(from + 4 * i * fromStride);
+  transposeSquare(vectors);
+  for (int i = 0; i != lanes; ++i)
+    storeUnaligned(to + 4 * i * toStride, vectors[i]);
 }
 
 void transpose(const void *from, int64_t fromStride, int64_t rows,
                int64_t columns, void *to, int64_t toStride) {
   const char *source = static_cast<const char *>(from);
   char *target = static_cast<char *>(to);
-  for (int64_t row = 0; row < rows; row += lanes) {
+  for (int64_t row = 0; row < rows; row += lanes)
     for (int64_t column = 0; column < columns; column += lanes) {
       const char *square = source + 4 * (row * fromStride + column);
       char *turned = target + 4 * (column * toStride + row);
-      if (rows - row < lanes || columns - column < lanes) {
-        int64_t rowsLeft = rows - row < lanes ? rows - row : lanes;
-        int64_t columnsLeft =
-            columns - column < lanes ? columns - column : lanes;
+      const int64_t rowsLeft = rows - row < lanes ? rows - row : lanes;
+      const int64_t columnsLeft =
+          columns - column < lanes ? columns - column : lanes;
+      if (rowsLeft == lanes && columnsLeft == lanes)
+        transposeWhole(square, fromStride, turned, toStride);
+      else
         transposeEdge(square, fromStride, rowsLeft, columnsLeft, turned,
                       toStride);
-        continue;
-      }
-      Float vectors[lanes];
-      for (int i = 0; i != lanes; ++i)
-        vectors[i] = loadUnaligned<Float>(square + 4 * i * fromStride);
-      transposeSquare(vectors);
-      for (int i = 0; i != lanes; ++i)
-        storeUnaligned(turned + 4 * i * toStride, vectors[i]);
     }
-  }
 }
 
 void interleave(const void *even, const void *odd, void *to, int64_t count) {

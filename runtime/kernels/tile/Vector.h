@@ -117,26 +117,46 @@ DIT_INLINE void store(void *base, int64_t index, Float value) {
     storeUnaligned(to, __builtin_convertvector(value, Float16));
 }
 
-/// The first `count` < lanes elements, zero in the other lanes.
+/// The first `count` < lanes elements, zero in the other lanes; nothing past
+/// them is touched.
 template <ElementType type>
 DIT_INLINE Float loadFirst(const void *base, int64_t index, int64_t count) {
-  char buffer[sizeof(Float)] = {};
   const char *from = static_cast<const char *>(base) + index * bytesOf(type);
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+  if constexpr (type == ElementType::F32)
+    return (Float)_mm512_maskz_loadu_ps(mask, from);
+  const auto bits = (Half)_mm256_maskz_loadu_epi16(mask, from);
+  return load<type>(&bits, 0);
+#else
+  char buffer[sizeof(Float)] = {};
   for (int64_t i = 0; i != count; ++i)
     __builtin_memcpy(buffer + i * bytesOf(type), from + i * bytesOf(type),
                      bytesOf(type));
   return load<type>(buffer, 0);
+#endif
 }
 
 template <ElementType type>
 DIT_INLINE void storeFirst(void *base, int64_t index, int64_t count,
                            Float value) {
+  char *to = static_cast<char *>(base) + index * bytesOf(type);
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+  if constexpr (type == ElementType::F32) {
+    _mm512_mask_storeu_ps(to, mask, (__m512)value);
+  } else {
+    Half bits;
+    store<type>(&bits, 0, value);
+    _mm256_mask_storeu_epi16(to, mask, (__m256i)bits);
+  }
+#else
   char buffer[sizeof(Float)];
   store<type>(buffer, 0, value);
-  char *to = static_cast<char *>(base) + index * bytesOf(type);
   for (int64_t i = 0; i != count; ++i)
     __builtin_memcpy(to + i * bytesOf(type), buffer + i * bytesOf(type),
                      bytesOf(type));
+#endif
 }
 
 /// 2^x to a relative error of 2^-13.7, 2^-18.5 or 2^-22.7 for degree 3, 4, 5;
