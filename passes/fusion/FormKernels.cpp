@@ -56,11 +56,12 @@ private:
 /// lane.
 static SmallVector<int64_t> spellSpace(const PlannedKernel &kernel) {
   for (Value result : kernel.results) {
-    auto type = cast<RankedTensorType>(result.getType());
-    SmallVector<int64_t> space(type.getShape());
-    if (type.getNumElements() == kernel.space.rows)
-      space.push_back(kernel.space.lane);
+    SmallVector<int64_t> space(
+        cast<RankedTensorType>(result.getType()).getShape());
     if (!space.empty() && RowSpace::of(space) == kernel.space)
+      return space;
+    space.push_back(kernel.space.lane);
+    if (RowSpace::of(space) == kernel.space)
       return space;
   }
   return {kernel.space.rows, kernel.space.lane};

@@ -56,7 +56,7 @@ std::string Namer::nameSum(Operation *sum) {
     return isSpread(sum->getOperand(1 - side)) ? "modulate" : "gate_residual";
   }
   if (isSpread(sum->getOperand(0)) || isSpread(sum->getOperand(1)))
-    return "add";
+    return getShortName(sum);
   return "residual";
 }
 
@@ -97,10 +97,19 @@ std::string dit::nameKernel(ArrayRef<Operation *> body) {
   namer.inBody.insert(body.begin(), body.end());
 
   // Last to first, so that a sum tells what its product is for.
-  SmallVector<std::string> words;
-  for (Operation *op : llvm::reverse(body))
-    if (!isCheap(op) && !namer.told.contains(op) && !namer.feedsBroadcasts(op))
-      words.push_back(namer.nameOne(op));
+  SmallVector<std::string> words, plain;
+  for (Operation *op : llvm::reverse(body)) {
+    if (isa<GatherOp>(op))
+      words.push_back("gather");
+    if (isCheap(op) || namer.told.contains(op) || namer.feedsBroadcasts(op))
+      continue;
+    std::string word = namer.nameOne(op);
+    // Plain arithmetic is a name only where there is nothing else.
+    (word == getShortName(op) && getWeight(op) <= 1 ? plain : words)
+        .push_back(word);
+  }
+  if (words.empty())
+    words = std::move(plain);
   std::reverse(words.begin(), words.end());
   if (words.empty())
     for (Operation *op : body)

@@ -13,12 +13,12 @@ using namespace dit;
 
 /// Buffers that a kernel may read and write: their pointers live in registers.
 static constexpr size_t maxOperands = 24;
-/// Places at which a kernel may want one value.
-static constexpr size_t maxAccesses = 4;
+/// Places at which a kernel may compute one value, and look one up.
+static constexpr size_t maxAccesses = 4, maxCheapAccesses = 32;
 /// Flops that nobody notices.
 static constexpr int64_t negligibleFlops = 1 << 14;
-/// Elements that are computed again rather than kept.
-static constexpr int64_t tinyElements = 64;
+/// Flops that are done again rather than launched once.
+static constexpr int64_t tinyFlops = 1024;
 /// Ops that are looked at for a reduction that fixes the lane.
 static constexpr int lookahead = 64;
 
@@ -28,6 +28,12 @@ static ArrayRef<int64_t> shapeOf(Value value) {
 
 static int64_t countElements(Value value) {
   return ShapedType::getNumElements(shapeOf(value));
+}
+
+static int64_t countBits(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.getNumElements() *
+         static_cast<int64_t>(type.getElementTypeBitWidth());
 }
 
 /// True for the results of norms and softmax that are like their input.
@@ -123,26 +129,34 @@ bool KernelPlan::isComputedIn(Operation *op, unsigned kernel) const {
                       [&](unsigned other) { return find(other) == kernel; });
 }
 
-/// True for ops that every consumer computes for itself: the cheap ones, but
-/// for those that make what an expensive op computes for them alone smaller.
-/// Then their result is the better buffer.
-bool KernelPlan::isDuplicated(Operation *op) const {
-  auto bits = [](Value value) {
-    auto type = cast<RankedTensorType>(value.getType());
-    return type.getNumElements() *
-           static_cast<int64_t>(type.getElementTypeBitWidth());
-  };
-  if (!isCheap(op))
-    return !isReduction(op) && countElements(op->getResult(0)) <= tinyElements;
-  int64_t needed = 0;
-  bool last = false;
-  for (Value operand : op->getOperands()) {
-    Operation *producer = operand.getDefiningOp();
-    needed += bits(operand);
-    last |= producer && isBodyOp(producer) && !isCheap(producer) &&
-            operand.hasOneUse();
+/// True where an op that is not cheap computes `value` for one reader alone,
+/// cheap ops between them or not. Adds the bits of what it computes to `bits`.
+static bool isMadeForOne(Value value, int64_t &bits) {
+  Operation *producer = value.getDefiningOp();
+  if (!producer || !isBodyOp(producer) || !value.hasOneUse())
+    return false;
+  if (!isCheap(producer)) {
+    bits += countBits(value);
+    return true;
   }
-  return !last || bits(op->getResult(0)) > needed;
+  bool made = false;
+  for (Value operand : producer->getOperands())
+    made |= isMadeForOne(operand, bits);
+  return made;
+}
+
+/// True for ops that every consumer computes for itself: tiny ones, and the
+/// cheap ones, but for those that make what an expensive op computes for them
+/// alone smaller, or collect several. Then their result is the better buffer.
+bool KernelPlan::isDuplicated(Operation *op) const {
+  if (!isCheap(op))
+    return !isReduction(op) &&
+           countElements(op->getResult(0)) * getWeight(op) <= tinyFlops;
+  int64_t bits = 0;
+  bool made = false;
+  for (Value operand : op->getOperands())
+    made |= isMadeForOne(operand, bits);
+  return !made || countBits(op->getResult(0)) > bits;
 }
 
 //===----------------------------------------------------------------------===//
@@ -213,6 +227,7 @@ bool KernelPlan::isRepeated(unsigned kernel, Operation *op,
       for (Access access : getAccesses(kernel, result)) {
         if (isLikeInput(result))
           access.indices.pop_back();
+        access.lanes = 0;
         if (!llvm::is_contained(rows, access))
           rows.push_back(access);
       }
@@ -223,7 +238,7 @@ bool KernelPlan::isRepeated(unsigned kernel, Operation *op,
     cost = evaluations * lane * getWeight(op);
   } else {
     SmallVector<Access, 1> accesses = getAccesses(kernel, op->getResult(0));
-    if (accesses.size() > maxAccesses) {
+    if (accesses.size() > (isCheap(op) ? maxCheapAccesses : maxAccesses)) {
       reason = "the kernel wants it at " + std::to_string(accesses.size()) +
                " places";
       return true;
@@ -552,7 +567,10 @@ void KernelPlan::makeBuffer(Operation *op, ArrayRef<unsigned> consumers,
   }
   if (!home) {
     if (!consumers.empty() && !isa<arith::ConstantOp>(op))
-      note(op, "not fused: " + reason);
+      note(op, consumers.size() == 1
+                   ? "not fused: " + reason
+                   : "not fused into " + Twine(consumers.size()) +
+                         " kernels that use it: " + reason);
     home = addKernel(read.front());
   }
   // Constants stay with those who use them; only anchors need them in memory.

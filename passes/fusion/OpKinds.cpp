@@ -81,14 +81,17 @@ static bool canRead(OpOperand &operand, const StridedView &view) {
   auto matmul = dyn_cast<MatmulOp>(op);
   if (!matmul)
     return view.isContiguous();
-  // Rows of a shared rhs are one problem, unless lhs is transposed.
-  bool one = cast<RankedTensorType>(matmul.getRhs().getType()).getRank() == 2 &&
-             !matmul.getTransposeLhs();
   if (operand.get() == matmul.getRhs())
     return hasRows(view, 1);
-  if (operand.get() == matmul.getLhs() || operand.get() == matmul.getResidual())
-    return hasRows(view, one ? 0 : 1);
-  return hasRows(view, 0);
+  if (operand.get() != matmul.getLhs() && operand.get() != matmul.getResidual())
+    return hasRows(view, 0);
+  // Rows of a shared rhs are one problem, or a batch that shares it; then
+  // there is no gate and no residual.
+  bool shared =
+      cast<RankedTensorType>(matmul.getRhs().getType()).getRank() == 2 &&
+      !matmul.getTransposeLhs();
+  return (shared && hasRows(view, 0)) ||
+         ((!shared || !matmul.getResidual()) && hasRows(view, 1));
 }
 
 Value dit::getReadBuffer(OpOperand &operand) {

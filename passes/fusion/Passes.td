@@ -17,6 +17,47 @@ class Dit_FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
 def Dit_ReportOption : Option<"report", "report", "bool", "false",
     "remark at the model's nodes what was fused, and what was not and why">;
 
+def ReduceAlongLane : Dit_FusionPass<"dit-reduce-along-lane"> {
+  let summary = "make every reduction one along the last dimension";
+  let description = [{
+    A kernel reduces along its lane. Other dimensions are moved to the end and
+    made one; the views cost nothing, because kernels pull through them.
+
+    ```mlir
+    %m = dit.reduce sum %x dims = [1] : tensor<8x64x192xf32>
+    ```
+    becomes
+    ```mlir
+    %t = dit.transpose %x permutation = [0, 2, 1] : tensor<8x64x192xf32>
+    %m = dit.reduce sum %t dims = [2] : tensor<8x192x64xf32>
+    ```
+    First of the phase: dit-form-kernels knows no other reductions.
+  }];
+}
+
+def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
+  let summary = "put bias, activation and rounding into the GEMM";
+  let description = [{
+    They are then applied while the tile is hot. The GEMM's sums are fp32, so
+    that a rounding before the activation would be lost: an activation of
+    widened values (`arith.extf`) stays where it is.
+
+    ```mlir
+    %f = dit.matmul %h, %w bias %b {transpose_rhs} : …, -> tensor<8x64x768xf32>
+    %g = dit.gelu %f approximate = tanh : tensor<8x64x768xf32>
+    %l = arith.truncf %g : tensor<8x64x768xf32> to tensor<8x64x768xbf16>
+    ```
+    becomes
+    ```mlir
+    %l = dit.matmul %h, %w bias %b activation = gelu_tanh {transpose_rhs} : …, -> tensor<8x64x768xbf16>
+    ```
+    Nothing happens where somebody else reads what comes before. Before
+    dit-form-kernels, which would put them into the next kernel or one of their
+    own.
+  }];
+  let options = [Dit_ReportOption];
+}
+
 def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
   let summary = "make kernels of everything between GEMMs and attention";
   let description = [{
@@ -40,6 +81,27 @@ def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
         (%mod, %branch, %x) : (…) -> (tensor<8x64x192xf32>, tensor<8x64x192xf32>) {…}
     ```
     A function's kernels are put in the order in which their results are needed.
+  }];
+  let options = [Dit_ReportOption];
+}
+
+def FuseGatedResidual : Dit_FusionPass<"dit-fuse-gated-residual"> {
+  let summary = "put a kernel that only adds a residual into the GEMM before it";
+  let description = [{
+    After dit-form-kernels: where a norm follows, gate and residual are in the
+    norm's kernel, which has the stream as a second result. A kernel is left
+    with nothing but `residual + gate · product` where none follows; the GEMM
+    does that in its epilogue.
+
+    ```mlir
+    %p = dit.matmul %h, %w {transpose_rhs} : …
+    %x1 = dit.kernel "gate_residual" space = [8, 64, 192] (%mod, %p, %x) : … {…}
+    ```
+    becomes
+    ```mlir
+    %g = tensor.extract_slice %mod[0, 384] [8, 192] [1, 1] : …
+    %x1 = dit.matmul %h, %w gate %g residual %x {transpose_rhs} : …
+    ```
   }];
   let options = [Dit_ReportOption];
 }
