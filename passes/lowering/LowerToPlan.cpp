@@ -18,7 +18,7 @@ StringAttr ConstantTable::getGlobal(arith::ConstantOp constant) {
     return name;
   auto type = cast<RankedTensorType>(constant.getType());
   OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-  for (unsigned number = names.size();; ++number) {
+  for (unsigned number = names.size() - 1;; ++number) {
     name = builder.getStringAttr("constant_" + llvm::Twine(number));
     if (!SymbolTable::lookupSymbolIn(module, name))
       break;
