@@ -1,12 +1,14 @@
 //===- Compiler.cpp - From an imported model to a plan --------------------===//
 #include "compiler/Compiler.h"
 
-#include "dialects/dit/DitDialect.h"
+#include "compiler/PlanWriter.h"
+#include "compiler/codegen/cpu/CpuCodegen.h"
 #include "dialects/plan/PlanDialect.h"
 #include "dialects/plan/PlanDialect.h"
 #include "runtime/plan/Failure.h"
+#include "runtime/plan/Memory.h"
 
-#include "llvm/Support/Timer.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -18,7 +20,7 @@ using dit::plan::Exit;
 using dit::plan::failure;
 
 void dit::registerDialects(DialectRegistry &registry) {
-  registry.insert<DitDialect, plan::PlanDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
+  registry.insert<DitDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
                   math::MathDialect, tensor::TensorDialect>();
 }
 
@@ -67,11 +69,98 @@ llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options) {
   return llvm::Error::success();
 }
 
-llvm::Error dit::writePlan(ModuleOp, const CompileOptions &, llvm::StringRef) {
-  return failure(Exit::Unsupported, "growing");
+/// The kernels of a module that is through the lowering phase.
+static std::vector<dit::codegen::KernelSource> collectKernels(ModuleOp module) {
+  std::vector<dit::codegen::KernelSource> kernels;
+  for (auto kernel : module.getOps<dit::plan::KernelOp>())
+    kernels.push_back({&kernel.getBody(), kernel.getSpace(),
+                       static_cast<int64_t>(kernel.getRowsPerBlock()),
+                       kernel.getSymName().str()});
+  return kernels;
 }
-llvm::Expected<std::string> dit::printKernels(ModuleOp, const CompileOptions &,
-                                              llvm::StringRef) {
-  return failure(Exit::Unsupported, "growing");
+
+static dit::PlanProvenance getProvenance(const dit::CompileOptions &options,
+                                         const dit::codegen::CpuTarget &target) {
+  return {DIT_VERSION, options.flags, options.inputHash, target.cpu,
+          target.features};
 }
-std::string dit::describeCost(ModuleOp) { return ""; }
+
+/// Refuses a plan that needs more memory than the user allows.
+static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
+  uint64_t total = dit::plan::memoryUse(plan).total();
+  if (!limit || total <= limit)
+    return llvm::Error::success();
+  return failure(Exit::Contradiction,
+                 "the plan needs " + dit::plan::printBytes(total) +
+                     ", but --memory allows " + dit::plan::printBytes(limit) +
+                     ". A smaller --batch makes the arena smaller, --precision "
+                     "bf16 the weights:\n" +
+                     dit::plan::printMemoryTable(plan));
+}
+
+llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
+                           llvm::StringRef path) {
+  llvm::Expected<codegen::CpuTarget> target =
+      codegen::CpuTarget::resolve(options.cpu);
+  if (!target)
+    return target.takeError();
+  PlanProvenance provenance = getProvenance(options, *target);
+  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance);
+  if (!plan)
+    return plan.takeError();
+  if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
+    return error;
+  llvm::Expected<llvm::SmallVector<char, 0>> code = codegen::emitObject(
+      *module.getContext(), collectKernels(module), *target);
+  if (!code)
+    return code.takeError();
+  return writePlanFile(
+      path, module, provenance,
+      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(code->data()),
+                     code->size()));
+}
+
+llvm::Expected<std::string> dit::printKernels(ModuleOp module,
+                                              const CompileOptions &options,
+                                              llvm::StringRef form) {
+  llvm::Expected<codegen::CpuTarget> target =
+      codegen::CpuTarget::resolve(options.cpu);
+  if (!target)
+    return target.takeError();
+  MLIRContext &context = *module.getContext();
+  if (form == "llvm")
+    return codegen::emitLlvmText(context, collectKernels(module), *target);
+  return codegen::emitAssembly(context, collectKernels(module), *target);
+}
+
+llvm::Expected<std::string> dit::describeCost(ModuleOp module,
+                                              const CompileOptions &options) {
+  llvm::Expected<codegen::CpuTarget> target =
+      codegen::CpuTarget::resolve(options.cpu);
+  if (!target)
+    return target.takeError();
+  llvm::Expected<proto::Plan> plan =
+      encodePlan(module, getProvenance(options, *target));
+  if (!plan)
+    return plan.takeError();
+  if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
+    return std::move(error);
+  std::string text = plan::printMemoryTable(*plan);
+  llvm::raw_string_ostream stream(text);
+  stream << "\nfunction                 launches   GEMMs  attentions     GFLOP   "
+            "arena\n";
+  for (const proto::Function &function : plan->functions()) {
+    int launches = 0, gemms = 0, attentions = 0;
+    for (const proto::Instruction &instruction : function.instructions()) {
+      launches += instruction.has_launch();
+      gemms += instruction.has_gemm();
+      attentions += instruction.has_attention();
+    }
+    stream << llvm::formatv("{0,-24} {1,8}  {2,6}  {3,10}  {4,8:f3}   {5}\n",
+                            function.name(), launches, gemms, attentions,
+                            function.flops() * 1e-9,
+                            plan::printBytes(function.arena_bytes()));
+  }
+  stream << "communication: none (one rank)\n";
+  return text;
+}

@@ -47,7 +47,8 @@ llvm::Expected<std::string> printKernels(mlir::ModuleOp module,
 
 /// What `ditc --dry-run` prints: the memory table, FLOPs and launches of each
 /// function.
-std::string describeCost(mlir::ModuleOp module);
+llvm::Expected<std::string> describeCost(mlir::ModuleOp module,
+                                         const CompileOptions &options);
 
 } // namespace dit
 

@@ -64,6 +64,8 @@ static void addSimplify(OpPassManager &manager, bool report) {
   manager.addPass(createAbsorbLayouts({.report = report}));
   manager.addPass(createCSEPass());
   manager.addPass(createFuseProjections({.report = report}));
+  // The model at two batches has fused each projection twice.
+  manager.addPass(createShareEqual({.report = report}));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createRemoveDeadGlobals({.report = report}));

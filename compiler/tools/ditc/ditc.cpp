@@ -53,7 +53,10 @@ static Error compile(Flags &flags) {
     return Error::success();
   }
   if (flags.dryRun) {
-    outs() << describeCost(*module);
+    Expected<std::string> cost = describeCost(*module, flags.compile);
+    if (!cost)
+      return cost.takeError();
+    outs() << *cost;
     return Error::success();
   }
   if (Error error = writePlan(*module, flags.compile, flags.output))
