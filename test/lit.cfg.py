@@ -14,6 +14,6 @@ config.substitutions.append(("%src_root", root))
 config.substitutions.append(("%fixtures", os.path.join(root, "test", "fixtures")))
 config.substitutions.append(("%models", os.path.join(root, "models")))
 
-tools = ["dit-opt", "ditc", "ditrun", "FileCheck", "not", "split-file", "count"]
+tools = ["dit-opt", "ditc", "ditrun", "make-hand-plan", "FileCheck", "not", "split-file", "count"]
 tool_dirs = [config.dit_bin_dir, config.llvm_tools_dir]
 llvm_config.add_tool_substitutions(tools, tool_dirs)

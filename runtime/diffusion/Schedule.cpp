@@ -141,6 +141,12 @@ dit::runtime::makeSamplerTable(const SamplerOptions &options) {
     // A process of one step has no next one; no noise is added there anyway.
     double minLog = std::log(postVariances[i] > 0 ? postVariances[i] : 1e-20);
     rows.push_back(makeRow(options, products[t], before, minLog, i == 0));
+    if (options.prediction == Prediction::Velocity) {
+      // eps = sqrt(abar) v + sqrt(1 - abar) x
+      double &b = rows.back()[SamplerTable::B];
+      rows.back()[SamplerTable::A] += b * std::sqrt(1 - products[t]);
+      b *= std::sqrt(products[t]);
+    }
     before = products[t];
   }
   SamplerTable table;

@@ -6,7 +6,10 @@
 //
 //   f      = (v + 1) / 2            v: what the model says about its variance
 //   logvar = f max_log + (1 - f) min_log
-//   x'     = A x + B eps + (C + D exp(logvar / 2)) z
+//   x'     = A x + B p + (C + D exp(logvar / 2)) z
+//
+// p is what the model predicts: eps, or a velocity, from which eps is linear
+// in x and p and so lies in A and B.
 //
 // All arithmetic is double; the table is rounded to fp32 once.
 //
@@ -26,12 +29,19 @@ namespace dit::runtime {
 /// How x at one step becomes x at the next.
 enum class Sampler { Ddpm, Ddim };
 
-/// What to sample with; the values of the command line.
+/// What the model says of x_t.
+enum class Prediction {
+  Noise,   // eps
+  Velocity // v = sqrt(abar) eps - sqrt(1 - abar) x_0
+};
+
+/// What to sample with; the values of the command line and of the plan.
 struct SamplerOptions {
   Sampler sampler = Sampler::Ddim;
   int64_t steps = 50;
   double eta = 0;            // DDIM: 0 deterministic, 1 as noisy as DDPM
-  bool learnedSigma = false; // the model gives v
+  bool learnedSigma = false; // the model gives a variance v
+  Prediction prediction = Prediction::Noise;
 };
 
 /// The steps in the order they are executed: largest t first.

@@ -121,6 +121,22 @@ TEST(ScheduleTest, DdpmIsItsFormula) {
   }
 }
 
+TEST(ScheduleTest, VelocityIsTheSameStepInOtherWords) {
+  SamplerOptions noise{Sampler::Ddim, 50, 0, false};
+  SamplerOptions velocity = noise;
+  velocity.prediction = Prediction::Velocity;
+  SamplerTable first = llvm::cantFail(makeSamplerTable(noise));
+  SamplerTable second = llvm::cantFail(makeSamplerTable(velocity));
+  for (size_t row = 0; row != 50; ++row) {
+    double ab = alphaBar(first.timesteps[row]), x0 = 0.3, eps = -1.7;
+    double x = std::sqrt(ab) * x0 + std::sqrt(1 - ab) * eps;
+    double v = std::sqrt(ab) * eps - std::sqrt(1 - ab) * x0;
+    const SamplerTable::Row &a = first.coefficients[row],
+                            &b = second.coefficients[row];
+    EXPECT_NEAR(a[0] * x + a[1] * eps, b[0] * x + b[1] * v, 1e-10);
+  }
+}
+
 TEST(ScheduleTest, OneStepIsFinite) {
   for (Sampler sampler : {Sampler::Ddpm, Sampler::Ddim})
     for (const SamplerTable::Row &row :

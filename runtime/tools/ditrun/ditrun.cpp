@@ -1,0 +1,85 @@
+//===- ditrun.cpp - Runs plans --------------------------------------------===//
+
+#include "runtime/devices/cpu/CpuDevice.h"
+#include "runtime/executor/Initialise.h"
+#include "runtime/tools/ditrun/Modes.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+static constexpr const char *version = "0.1.0";
+
+llvm::Expected<std::unique_ptr<LoadedPlan>>
+dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
+  llvm::Expected<plan::PlanFile> file = plan::PlanFile::open(options.plan);
+  if (!file)
+    return file.takeError();
+  if (file->metadata().mode() == "train")
+    return failure(Exit::Unsupported,
+                   "'" + plan::escaped(options.plan) +
+                       "' is a train plan; this ditrun runs forward and "
+                       "sample plans");
+  auto loaded = std::make_unique<LoadedPlan>(
+      LoadedPlan{std::move(*file), createCpuDevice(options.threads), nullptr});
+  llvm::Expected<std::unique_ptr<Executor>> executor =
+      Executor::create(loaded->file.view(), *loaded->device);
+  if (!executor)
+    return plan::within(executor.takeError(),
+                        "'" + plan::escaped(options.plan) + "'");
+  loaded->executor = std::move(*executor);
+  if (llvm::Error error = initialiseParameters(*loaded->executor))
+    return std::move(error);
+  terminal.detail("loaded " + plan::escaped(options.plan) + " (" +
+                  plan::escaped(loaded->file.metadata().model()) + ", " +
+                  plan::escaped(loaded->file.metadata().precision()) + ") on " +
+                  loaded->device->description());
+  return loaded;
+}
+
+llvm::Expected<Exit> dit::runtime::runPlan(const Options &options,
+                                           Terminal &terminal) {
+  llvm::Expected<std::unique_ptr<LoadedPlan>> loaded =
+      loadPlan(options, terminal);
+  if (!loaded)
+    return loaded.takeError();
+  return (*loaded)->file.metadata().mode() == "sample"
+             ? runSample(options, **loaded, terminal)
+             : runForward(options, **loaded, terminal);
+}
+
+static llvm::Expected<Exit> run(const Options &options) {
+  Terminal terminal(options.quiet, options.verbose);
+  switch (options.task) {
+  case Task::Run:
+    return runPlan(options, terminal);
+  case Task::Inspect:
+    return inspectPlan(options);
+  case Task::Verify:
+    return verifyPlan(options);
+  case Task::Doctor:
+    return printMachine(options);
+  case Task::Help:
+    llvm::outs() << helpText();
+    return Exit::Done;
+  case Task::Version:
+    llvm::outs() << "ditrun " << version << "\n";
+    return Exit::Done;
+  }
+  llvm_unreachable("all commands are above");
+}
+
+int main(int argc, char **argv) {
+  std::vector<llvm::StringRef> arguments(argv + 1, argv + argc);
+  llvm::Expected<Options> options = parseOptions(arguments);
+  llvm::Expected<Exit> code =
+      options ? run(*options) : llvm::Expected<Exit>(options.takeError());
+  if (code)
+    return static_cast<int>(*code);
+  auto [exit, text] = plan::describe(code.takeError());
+  llvm::errs() << "ditrun: " << text << "\n";
+  return static_cast<int>(exit);
+}
