@@ -77,7 +77,7 @@ llvm::Error GraphChecker::define(llvm::StringRef name,
   if (name.empty())
     return malformed(what + " has no name");
   if (!producers.try_emplace(name, -1).second)
-    return malformed("the name " + quoted(name) +
+    return malformed("the name " + quote(name) +
                      " is defined twice, the second time by " + what);
   return llvm::Error::success();
 }
@@ -111,7 +111,7 @@ llvm::Error GraphChecker::resolve(llvm::StringRef name,
   for (const GraphChecker *scope = this; scope; scope = scope->outer)
     if (scope->producers.count(name))
       return llvm::Error::success();
-  return malformed(user + " reads " + quoted(name) +
+  return malformed(user + " reads " + quote(name) +
                    ", which nothing in the file defines");
 }
 
@@ -191,7 +191,7 @@ llvm::Error GraphChecker::checkBranches() {
     for (NodeAttribute &attribute : node.attributes) {
       if (!names.insert(attribute.name).second)
         return malformed("the " + node.label() + " has the attribute " +
-                         quoted(attribute.name) + " twice");
+                         quote(attribute.name) + " twice");
       if (!attribute.graph)
         continue;
       if (llvm::Error error = GraphChecker(*attribute.graph, this).check())

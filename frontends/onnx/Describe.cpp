@@ -70,7 +70,7 @@ static llvm::Error checkOptions(const Graph &graph,
          input.shape.value_or(std::vector<Dimension>()))
       if (!dimension.symbol.empty() &&
           symbols.try_emplace(dimension.symbol, true).second)
-        list += (list.empty() ? "" : ", ") + quoted(dimension.symbol);
+        list += (list.empty() ? "" : ", ") + quote(dimension.symbol);
   for (const auto &entry : options.dims) {
     if (entry.second < 1)
       return contradiction("--dim " + entry.first() + "=" +
@@ -148,7 +148,7 @@ llvm::Expected<ModelInterface> describe(const OnnxModel &model,
         ErrorKind::Contradiction,
         "--batch " + llvm::Twine(*options.batch) +
             ": the model's batch is fixed at " + llvm::Twine(*size) +
-            " (dimension 0 of the input " + quoted(picture->name) +
+            " (dimension 0 of the input " + quote(picture->name) +
             "); leave --batch out, or export with a dynamic batch dimension");
   return interface;
 }

@@ -16,7 +16,7 @@ namespace dit::onnx {
 
 static llvm::Error cannotRead(llvm::StringRef path, int code) {
   return makeError(ErrorKind::Missing,
-                   quoted(path) + " cannot be read: " +
+                   quote(path) + " cannot be read: " +
                        std::generic_category().message(code));
 }
 
@@ -45,7 +45,7 @@ FileMapping::open(llvm::StringRef path) {
     return cannotRead(path, failure);
   if (!regular)
     return makeError(ErrorKind::Missing,
-                     quoted(path) + " is " +
+                     quote(path) + " is " +
                          (folder ? "a folder" : "not a regular file") +
                          "; name the .onnx file itself");
   return std::shared_ptr<FileMapping>(new FileMapping(data, size));
@@ -76,14 +76,13 @@ ExternalFiles::ExternalFiles(llvm::StringRef modelPath) {
 llvm::Expected<std::shared_ptr<FileMapping>>
 ExternalFiles::open(llvm::StringRef location) {
   auto refused = [&](const llvm::Twine &why) {
-    return makeError(ErrorKind::Refused, "external data at " +
-                                             quoted(location) +
+    return makeError(ErrorKind::Refused, "external data at " + quote(location) +
                                              " is refused: " + why);
   };
   if (location.empty() || location.contains('\0'))
     return makeError(ErrorKind::Malformed,
                      "external data has no usable location (" +
-                         quoted(location) + ")");
+                         quote(location) + ")");
   if (auto known = mappings.find(location); known != mappings.end())
     return known->second;
   if (llvm::sys::path::is_absolute(location))
@@ -101,12 +100,11 @@ ExternalFiles::open(llvm::StringRef location) {
     path = realPath(realFolder + "/" + location);
   if (path.empty())
     return makeError(ErrorKind::Missing,
-                     "the external data " + quoted(location) +
-                         " is not in the model's folder " +
-                         quoted(givenFolder) + "; copy it beside the model");
+                     "the external data " + quote(location) +
+                         " is not in the model's folder " + quote(givenFolder) +
+                         "; copy it beside the model");
   if (!isInside(path, givenFolder) && !isInside(path, realFolder))
-    return refused("it is a link out of the model's folder, to " +
-                   quoted(path));
+    return refused("it is a link out of the model's folder, to " + quote(path));
   if (!llvm::sys::fs::is_regular_file(path))
     return refused("it is not a regular file");
   llvm::Expected<std::shared_ptr<FileMapping>> mapping =

@@ -8,7 +8,7 @@ namespace dit::onnx {
 
 char ImportError::ID = 0;
 
-void ImportError::log(llvm::raw_ostream &stream) const { stream << message; }
+void ImportError::log(llvm::raw_ostream &stream) const { stream << sentence; }
 
 std::error_code ImportError::convertToErrorCode() const {
   return llvm::inconvertibleErrorCode();
@@ -25,7 +25,7 @@ llvm::Error addContext(llvm::Error error, const llvm::Twine &context) {
       });
 }
 
-std::string quoted(llvm::StringRef name) {
+std::string quote(llvm::StringRef name) {
   constexpr size_t longest = 120;
   std::string text = "'";
   for (char c : name.take_front(longest)) {

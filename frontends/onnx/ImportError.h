@@ -30,20 +30,20 @@ public:
 
   /// `message` is one or more whole sentences, names already escaped.
   ImportError(ErrorKind kind, std::string message)
-      : kind(kind), message(std::move(message)) {}
+      : kind(kind), sentence(std::move(message)) {}
 
   /// What went wrong, as a kind and as the exit code of the tools.
   ErrorKind getKind() const { return kind; }
   int exitCode() const { return static_cast<int>(kind); }
   /// The text without any prefix.
-  llvm::StringRef getMessage() const { return message; }
+  llvm::StringRef getMessage() const { return sentence; }
 
   void log(llvm::raw_ostream &stream) const override;
   std::error_code convertToErrorCode() const override;
 
 private:
   ErrorKind kind;
-  std::string message;
+  std::string sentence;
 };
 
 /// An ImportError of this kind as an llvm::Error.
@@ -54,7 +54,7 @@ llvm::Error addContext(llvm::Error error, const llvm::Twine &context);
 
 /// A name from a file, made safe to print: quoted, control and non-ASCII bytes
 /// as \xNN, cut after 120 characters.
-std::string quoted(llvm::StringRef name);
+std::string quote(llvm::StringRef name);
 
 } // namespace dit::onnx
 

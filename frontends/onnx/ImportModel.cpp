@@ -28,8 +28,9 @@ const OpRow *findOp(llvm::StringRef domain, llvm::StringRef name) {
   static const auto table = [] {
     llvm::DenseMap<std::pair<llvm::StringRef, llvm::StringRef>, const OpRow *>
         rows;
-    for (auto group : {pointwiseOps(), shapeOps(), reductionOps(),
-                       linearAlgebraOps(), normalisationOps(), indexingOps()})
+    for (auto group : {unaryOps(), pointwiseOps(), shapeOps(), partOps(),
+                       reductionOps(), attentionOps(), linearAlgebraOps(),
+                       normalisationOps(), indexingOps()})
       for (const OpRow &row : group)
         rows[{row.domain, row.name}] = &row;
     return rows;
@@ -129,17 +130,17 @@ llvm::Error Importer::createFunction(const ModelInterface &interface) {
   for (const ValueInterface &input : interface.inputs) {
     Type element = convertType(builder.getContext(), input.type);
     if (!element)
-      noteUnsupported("the input " + quoted(input.name) +
+      noteUnsupported("the input " + quote(input.name) +
                       " has the element type " + nameOf(input.type));
     Shape shape;
     for (auto [index, dim] : llvm::enumerate(input.dims)) {
       if (!dim.size) {
         llvm::StringRef flag = dim.isBatch ? "--batch N" : "--dim NAME=N";
         missing += "\n  dimension " + std::to_string(index) + " of the input " +
-                   quoted(input.name) + ", " +
+                   quote(input.name) + ", " +
                    (dim.symbol.empty()
                         ? "without a name: export with a named or fixed size"
-                        : quoted(dim.symbol) + ": give it with " +
+                        : quote(dim.symbol) + ": give it with " +
                               (dim.isBatch ? "--batch N"
                                            : "--dim " + dim.symbol + "=N"));
       }
@@ -151,7 +152,7 @@ llvm::Error Importer::createFunction(const ModelInterface &interface) {
           return NodeBuilder(none, 0, scratch, scratch.getUnknownLoc(), {})
               .checkShape(shape);
         }())
-      return addContext(std::move(error), "the input " + quoted(input.name));
+      return addContext(std::move(error), "the input " + quote(input.name));
     types.push_back(
         RankedTensorType::get(shape, element ? element : builder.getF32Type()));
     names.push_back(builder.getStringAttr(input.name));
@@ -182,7 +183,7 @@ llvm::Error Importer::finishFunction() {
     Value value = resolve(output.name, none, 0, loc);
     if (!value)
       return makeError(ErrorKind::Unsupported, "the output " +
-                                                   quoted(output.name) +
+                                                   quote(output.name) +
                                                    " cannot be computed");
     ArrayRef<int64_t> shape = getTensorType(value).getShape();
     bool fits = !output.shape || output.shape->size() == shape.size();
@@ -191,7 +192,7 @@ llvm::Error Importer::finishFunction() {
     if (!fits)
       return makeError(ErrorKind::Malformed,
                        "the shape " + describeShape(shape) + " of the output " +
-                           quoted(output.name) +
+                           quote(output.name) +
                            " contradicts what the file declares for it");
     results.push_back(value);
     names.push_back(builder.getStringAttr(output.name));
@@ -215,7 +216,7 @@ llvm::Error Importer::run() {
   if (module.lookupSymbol(options.functionName))
     return makeError(ErrorKind::Contradiction,
                      "the module already has a function " +
-                         quoted(options.functionName));
+                         quote(options.functionName));
   if (llvm::Error error = createFunction(*interface))
     return error;
   llvm::Error error = importNodes(model.graph());
@@ -243,7 +244,7 @@ Value Importer::resolve(llvm::StringRef name, const Node &user,
     return {};
   Value value = weights.read(builder, loc, *tensor, user, operand);
   if (!value) {
-    noteUnsupported("the initializer " + quoted(name) +
+    noteUnsupported("the initializer " + quote(name) +
                     " has the element type " + nameOf(tensor->type));
     values[name] = value;
   }
@@ -280,7 +281,7 @@ std::string Importer::whyUnknown(const Node &node) const {
     return "it calls a function of the model; export with functions inlined "
            "(onnx.inliner)";
   if (!node.domain.empty())
-    return "the domain " + quoted(node.domain) +
+    return "the domain " + quote(node.domain) +
            " is not known, or this op of it; ONNX's own ops are needed";
   return "this op is not supported";
 }
@@ -419,7 +420,7 @@ llvm::Error Importer::importNodes(const Graph &graph) {
 llvm::Error importModel(const OnnxModel &model, const ImportOptions &options,
                         ModuleOp module, WarningSink warn) {
   llvm::Error error = Importer(model, options, module, warn).run();
-  return error ? addContext(std::move(error), quoted(model.name()))
+  return error ? addContext(std::move(error), quote(model.name()))
                : llvm::Error::success();
 }
 

@@ -98,12 +98,12 @@ const NodeAttribute *Node::find(llvm::StringRef attribute) const {
 }
 
 std::string Node::label() const {
-  std::string text = domain.empty() ? "" : quoted(domain) + " ";
-  text += quoted(opType);
+  std::string text = domain.empty() ? "" : quote(domain) + " ";
+  text += quote(opType);
   llvm::erase(text, '\'');
   if (!name.empty())
-    return text + " node " + quoted(name);
-  return text + " node of " + quoted(outputs.empty() ? "" : outputs.front());
+    return text + " node " + quote(name);
+  return text + " node of " + quote(outputs.empty() ? "" : outputs.front());
 }
 
 /// Says so if the bytes are another kind of file that people mistake for ONNX.
@@ -156,7 +156,7 @@ OnnxModel::open(llvm::StringRef path) {
   ExternalFiles external(path);
   if (llvm::Error error =
           load((*mapping)->bytes(), *mapping, &external, model->model))
-    return addContext(std::move(error), quoted(path));
+    return addContext(std::move(error), quote(path));
   return model;
 }
 
@@ -165,7 +165,7 @@ OnnxModel::parse(llvm::StringRef bytes, llvm::StringRef name) {
   std::unique_ptr<OnnxModel> model(new OnnxModel());
   model->fileName = name.str();
   if (llvm::Error error = load(bytes, nullptr, nullptr, model->model))
-    return addContext(std::move(error), quoted(name));
+    return addContext(std::move(error), quote(name));
   return model;
 }
 

@@ -134,7 +134,7 @@ const NodeAttribute *NodeBuilder::attribute(llvm::StringRef name,
   const NodeAttribute *found = node.find(name);
   if (!found || found->type == type)
     return found;
-  fail("its attribute " + quoted(name) + " has the wrong type");
+  fail("its attribute " + quote(name) + " has the wrong type");
   return nullptr;
 }
 
@@ -190,10 +190,10 @@ llvm::Error NodeBuilder::checkShape(ArrayRef<int64_t> shape) const {
     if (size < 0)
       return malformed("a dimension of its result would be " +
                        llvm::Twine(size));
-    if (size > mostElements ||
-        (count *= std::max<int64_t>(size, 1)) > mostElements)
+    if (size > mostElements / count)
       return unsupported("its result " + describeShape(shape) +
                          " has more than 2^40 elements");
+    count *= std::max<int64_t>(size, 1);
   }
   return llvm::Error::success();
 }

@@ -158,10 +158,13 @@ struct OpRow {
 inline constexpr unsigned anyNumber = ~0u;
 
 /// The table, in groups by subject.
+llvm::ArrayRef<OpRow> unaryOps();
 llvm::ArrayRef<OpRow> pointwiseOps();
 llvm::ArrayRef<OpRow> shapeOps();
+llvm::ArrayRef<OpRow> partOps();
 llvm::ArrayRef<OpRow> reductionOps();
 llvm::ArrayRef<OpRow> linearAlgebraOps();
+llvm::ArrayRef<OpRow> attentionOps();
 llvm::ArrayRef<OpRow> normalisationOps();
 llvm::ArrayRef<OpRow> indexingOps();
 

@@ -80,7 +80,7 @@ llvm::Error ModelParser::parseValueInfo(Field field, ValueInfo &info) {
         count >> 48)
       return malformedAt(
           field.offset,
-          quoted(info.name) +
+          quote(info.name) +
               " has a negative or overflowing dimension: " + llvm::Twine(size));
   }
   return llvm::Error::success();
@@ -168,7 +168,7 @@ llvm::Error ModelParser::parseAttribute(Field field, NodeAttribute &attribute,
       (attribute.type == AttributeType::Graph && !attribute.graph);
   if (otherMember || noMember)
     return malformedAt(field.offset,
-                       "the attribute " + quoted(attribute.name) +
+                       "the attribute " + quote(attribute.name) +
                            " has another value than its type says");
   return llvm::Error::success();
 }

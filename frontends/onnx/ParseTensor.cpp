@@ -102,7 +102,7 @@ llvm::Error ModelParser::parseExternal(Field field, ExternalLocation &outside) {
   uint64_t number;
   if (value.getAsInteger(10, number))
     return malformedAt(field.offset,
-                       "external data has the " + key + " " + quoted(value) +
+                       "external data has the " + key + " " + quote(value) +
                            ", which is not a whole number from 0 to 2^64 − 1");
   (key == "offset" ? outside.offset : outside.length) = number;
   return llvm::Error::success();
@@ -152,7 +152,7 @@ llvm::Error ModelParser::parseTensor(Field field, Tensor &tensor) {
     return failed;
   tensor.type = static_cast<ElementType>(static_cast<int32_t>(type));
   failed = finishTensor(tensor, typed, raw, place == 1 ? &outside : nullptr);
-  return failed ? addContext(std::move(failed), "tensor " + quoted(tensor.name))
+  return failed ? addContext(std::move(failed), "tensor " + quote(tensor.name))
                 : llvm::Error::success();
 }
 
@@ -254,7 +254,7 @@ llvm::Error ModelParser::mapExternal(Tensor &tensor,
   if (!external)
     return makeError(ErrorKind::Refused,
                      "the model is not in a file, its data cannot be at " +
-                         quoted(location));
+                         quote(location));
   llvm::Expected<std::shared_ptr<FileMapping>> mapping =
       external->open(location);
   if (!mapping)
@@ -269,7 +269,7 @@ llvm::Error ModelParser::mapExternal(Tensor &tensor,
   if (offset > bytes.size() || size > bytes.size() - offset)
     return malformedAt(tensor.offset,
                        "its " + llvm::Twine(size) + " bytes at offset " +
-                           llvm::Twine(offset) + " of " + quoted(location) +
+                           llvm::Twine(offset) + " of " + quote(location) +
                            " run past the end of that file, which has " +
                            llvm::Twine(bytes.size()) + " (is it truncated?)");
   tensor.data = bytes.substr(offset, size);

@@ -108,7 +108,7 @@ Value Weights::read(OpBuilder &builder, Location loc, const Tensor &tensor,
     return constant(builder, loc, tensor);
   if (auto [entry, added] = checked.try_emplace(tensor.data.data(), true);
       added && hasNan(tensor))
-    warn("the weight " + quoted(identity.name) + " contains NaN");
+    warn("the weight " + quote(identity.name) + " contains NaN");
   auto type = RankedTensorType::get(tensor.dims, element);
   auto nameLoc = NameLoc::get(builder.getStringAttr(tensor.name));
   GlobalOp global = getGlobal(nameLoc, identity.name, Role::Parameter, type,
