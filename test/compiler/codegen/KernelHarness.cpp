@@ -2,6 +2,7 @@
 #include "test/compiler/codegen/KernelHarness.h"
 
 #include "mlir/Parser/Parser.h"
+#include "test/compiler/codegen/Reference.h"
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h"
@@ -72,10 +73,13 @@ CompiledKernel::CompiledKernel(const std::string &kernel,
                  list.substr(at, end - at);
     at = end + 2;
   }
-  std::string text = "func.func @f(" + arguments + ") {\n  " +
-                     kernel.substr(0, kernel.find("space")) +
-                     "dit.kernel \"test\" " +
-                     kernel.substr(kernel.find("space")) + "\n  return\n}\n";
+  // Type aliases go before the function, "%0 = " before the op's name.
+  size_t space = kernel.find("space = ");
+  size_t names = kernel.rfind('%', space);
+  std::string text = kernel.substr(0, names) + "func.func @f(" + arguments +
+                     ") {\n  " + kernel.substr(names, space - names) +
+                     "dit.kernel \"test\" " + kernel.substr(space) +
+                     "\n  return\n}\n";
   module = parseSourceString<ModuleOp>(text, &context);
   if (!module) {
     ADD_FAILURE() << "cannot parse\n" << text;
@@ -100,7 +104,8 @@ CompiledKernel::CompiledKernel(const std::string &kernel,
     ADD_FAILURE() << llvm::toString(target.takeError());
     return;
   }
-  KernelSource source{&op.getBody(), op.getSpace(), rowsPerBlock, "kernel"};
+  body = &op.getBody();
+  KernelSource source{body, op.getSpace(), rowsPerBlock, "kernel"};
   auto object = emitObject(context, source, *target);
   if (!object) {
     ADD_FAILURE() << llvm::toString(object.takeError());
@@ -148,29 +153,63 @@ void CompiledKernel::fill(size_t index, llvm::ArrayRef<float> values) {
   }
 }
 
-std::vector<float> CompiledKernel::result(size_t index) {
-  index += inputCount;
+std::vector<double> CompiledKernel::numbers(size_t index) {
   auto type = cast<RankedTensorType>(types[index]);
   Type element = type.getElementType();
   Memory &memory = operands[index];
-  std::vector<float> values;
+  std::vector<double> values;
   for (int64_t i = 0; i < type.getNumElements(); ++i) {
     if (element.isF32())
       values.push_back(memory.as<float>()[i]);
     else if (element.isBF16())
       values.push_back(fromBf16(memory.as<uint16_t>()[i]));
     else if (element.isF16())
-      values.push_back(static_cast<float>(memory.as<_Float16>()[i]));
+      values.push_back(static_cast<double>(memory.as<_Float16>()[i]));
     else if (element.isF64())
-      values.push_back(static_cast<float>(memory.as<double>()[i]));
+      values.push_back(memory.as<double>()[i]);
     else if (element.isInteger(64))
-      values.push_back(static_cast<float>(memory.as<int64_t>()[i]));
+      values.push_back(static_cast<double>(memory.as<int64_t>()[i]));
     else if (element.isInteger(32))
-      values.push_back(static_cast<float>(memory.as<int32_t>()[i]));
+      values.push_back(memory.as<int32_t>()[i]);
     else
       values.push_back(memory.as<int8_t>()[i]);
   }
   return values;
+}
+
+void CompiledKernel::fillRandomly(unsigned seed, float low, float high) {
+  for (size_t i = 0; i < inputCount; ++i) {
+    auto type = cast<RankedTensorType>(types[i]);
+    Type element = type.getElementType();
+    bool isFloat = isa<FloatType>(element);
+    std::vector<float> values =
+        randomFloats(type.getNumElements(), seed + i,
+                     isFloat ? low : (element.isInteger(1) ? 0.0f : -2.0f),
+                     isFloat ? high : (element.isInteger(1) ? 2.0f : 11.0f));
+    if (!isFloat)
+      for (float &value : values)
+        value = std::floor(value);
+    fill(i, values);
+  }
+}
+
+void CompiledKernel::check(double tolerance) {
+  if (!function)
+    return;
+  std::vector<Numbers> inputs;
+  for (size_t i = 0; i < inputCount; ++i)
+    inputs.push_back(numbers(i));
+  std::vector<Numbers> expected = evaluate(*body, inputs), whole;
+  run();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    whole.push_back(result(i));
+    double difference = worstDifference(whole[i], expected[i]);
+    EXPECT_TRUE(difference <= tolerance)
+        << "result " << i << " differs by " << difference;
+  }
+  run(1);
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_EQ(whole[i], result(i)) << "bits depend on how blocks are split";
 }
 
 void CompiledKernel::runBlocks(int64_t begin, int64_t end) {
@@ -180,6 +219,14 @@ void CompiledKernel::runBlocks(int64_t begin, int64_t end) {
   for (Memory &memory : operands)
     addresses.push_back(memory.start());
   function(addresses.data(), begin, end);
+}
+
+void CompiledKernel::runInPlace(size_t input, size_t result) {
+  std::vector<void *> addresses;
+  for (Memory &memory : operands)
+    addresses.push_back(memory.start());
+  addresses[inputCount + result] = addresses[input];
+  function(addresses.data(), 0, blockCount);
 }
 
 void CompiledKernel::run(int64_t step) {
@@ -192,7 +239,7 @@ void CompiledKernel::run(int64_t step) {
     EXPECT_TRUE(memory.isIntact()) << "written behind an operand";
 }
 
-double codegen::worstDifference(llvm::ArrayRef<float> a,
+double codegen::worstDifference(llvm::ArrayRef<double> a,
                                 llvm::ArrayRef<double> b) {
   EXPECT_EQ(a.size(), b.size());
   double worst = 0;

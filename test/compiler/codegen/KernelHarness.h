@@ -43,8 +43,8 @@ float fromBf16(uint16_t bits);
 /// One dit.kernel, compiled and loaded into this process.
 class CompiledKernel {
 public:
-  /// `kernel` is "space = … (%0, %1) : … { … }": what follows dit.kernel
-  /// "test"; its inputs are %0, %1, …
+  /// `kernel` is type aliases, then "%0 = space = […] (%x0, %x1) : (…) -> … {
+  /// … }": a dit.kernel without its name; the inputs are %x0, %x1, …
   CompiledKernel(const std::string &kernel, const std::string &cpu = "native",
                  int64_t rowsPerBlock = 4);
   ~CompiledKernel();
@@ -52,18 +52,31 @@ public:
   Memory &operand(size_t index) { return operands[index]; }
   void fill(size_t index, llvm::ArrayRef<float> values);
   size_t inputs() const { return inputCount; }
-  /// Result `index`'s memory as numbers.
-  std::vector<float> result(size_t index);
+  /// Operand `index`'s memory (inputs, then results) as numbers.
+  std::vector<double> numbers(size_t index);
+  /// Result `index`'s.
+  std::vector<double> result(size_t index) {
+    return numbers(inputCount + index);
+  }
+  /// Fills every input with random numbers of its type, floats in [low, high),
+  /// integers in [-2, 10], booleans.
+  void fillRandomly(unsigned seed, float low = -2, float high = 2);
+  /// Runs, all at once and block by block with equal bits, and compares with
+  /// the naive reference: |a - b| <= tolerance * (1 + |b|).
+  void check(double tolerance);
 
   /// Poisons the results and does all blocks, `step` at a time.
   void run(int64_t step = 0);
   /// The blocks [begin, end) alone.
   void runBlocks(int64_t begin, int64_t end);
+  /// Runs with a result's address the same as an input's.
+  void runInPlace(size_t input, size_t result);
   int64_t blocks() const { return blockCount; }
 
 private:
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::Region *body = nullptr;
   std::vector<Memory> operands;
   std::vector<mlir::Type> types;
   size_t inputCount = 0;
@@ -74,7 +87,7 @@ private:
 };
 
 /// Largest |a - b| / (1 + |b|).
-double worstDifference(llvm::ArrayRef<float> a, llvm::ArrayRef<double> b);
+double worstDifference(llvm::ArrayRef<double> a, llvm::ArrayRef<double> b);
 
 } // namespace dit::codegen
 

@@ -73,7 +73,7 @@ TEST_P(RowKernel, gateResidualLayerNormModulate) {
   EXPECT_LT(worstDifference(kernel.result(0), sums), 1e-6);
   EXPECT_LT(worstDifference(kernel.result(1), outputs), 1e-5);
 
-  std::vector<float> whole = kernel.result(1);
+  std::vector<double> whole = kernel.result(1);
   kernel.run(1);
   EXPECT_EQ(whole, kernel.result(1)) << "bits depend on how blocks are split";
 }
