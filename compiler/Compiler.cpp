@@ -4,24 +4,24 @@
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "dialects/plan/PlanDialect.h"
-#include "dialects/plan/PlanDialect.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
 
-#include "llvm/Support/FormatVariadic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using dit::plan::Exit;
 using dit::plan::failure;
 
 void dit::registerDialects(DialectRegistry &registry) {
-  registry.insert<DitDialect, plan::PlanDialect, arith::ArithDialect, func::FuncDialect,
-                  math::MathDialect, tensor::TensorDialect>();
+  registry
+      .insert<DitDialect, plan::PlanDialect, arith::ArithDialect,
+              func::FuncDialect, math::MathDialect, tensor::TensorDialect>();
 }
 
 namespace {
@@ -53,10 +53,12 @@ llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options) {
     PassManager manager(module.getContext());
     addPhase(manager, phase, options.pipeline);
     auto wanted = [&](Pass *pass, Operation *) {
-      return llvm::is_contained(options.pipeline.printAfter, pass->getArgument());
+      return llvm::is_contained(options.pipeline.printAfter,
+                                pass->getArgument());
     };
     if (!options.pipeline.printAfter.empty())
-      manager.enableIRPrinting([](Pass *, Operation *) { return false; }, wanted);
+      manager.enableIRPrinting([](Pass *, Operation *) { return false; },
+                               wanted);
     if (options.pipeline.timing)
       manager.enableTiming();
     if (succeeded(manager.run(module)))
@@ -79,8 +81,9 @@ static std::vector<dit::codegen::KernelSource> collectKernels(ModuleOp module) {
   return kernels;
 }
 
-static dit::PlanProvenance getProvenance(const dit::CompileOptions &options,
-                                         const dit::codegen::CpuTarget &target) {
+static dit::PlanProvenance
+getProvenance(const dit::CompileOptions &options,
+              const dit::codegen::CpuTarget &target) {
   return {DIT_VERSION, options.flags, options.inputHash, target.cpu,
           target.features};
 }
@@ -147,8 +150,9 @@ llvm::Expected<std::string> dit::describeCost(ModuleOp module,
     return std::move(error);
   std::string text = plan::printMemoryTable(*plan);
   llvm::raw_string_ostream stream(text);
-  stream << "\nfunction                 launches   GEMMs  attentions     GFLOP   "
-            "arena\n";
+  stream
+      << "\nfunction                 launches   GEMMs  attentions     GFLOP   "
+         "arena\n";
   for (const proto::Function &function : plan->functions()) {
     int launches = 0, gemms = 0, attentions = 0;
     for (const proto::Instruction &instruction : function.instructions()) {

@@ -39,7 +39,7 @@ struct PipelineOptions {
   int64_t picture = -1, timestep = -1, label = -1;
   Phase lastPhase = Phase::Memory;
   bool externalWeights = false; // leave parameters' values in their files
-  bool report = false; // remarks: what was recognised, fused, refused
+  bool report = false;          // remarks: what was recognised, fused, refused
   bool timing = false;
   std::vector<std::string> printAfter; // passes by argument
 };

@@ -1,12 +1,15 @@
 //===- LoadModel.cpp - The frontend that a command line asks for ----------===//
 #include "compiler/tools/ditc/LoadModel.h"
 
+#include "frontends/builder/BuildDit.h"
 #include "frontends/onnx/FileMapping.h"
 #include "frontends/onnx/Import.h"
+#include "frontends/weights/ApplyWeights.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Format.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
@@ -72,10 +75,10 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
 
   PipelineOptions &pipeline = flags.compile.pipeline;
   if (!flags.modeGiven)
-    pipeline.mode =
-        interface->isDenoiser() && flags.modelInputs.empty() ? Mode::Sample
-        : flags.modelInputs.size() == 3                      ? Mode::Sample
-                                                             : Mode::Forward;
+    pipeline.mode = interface->isDenoiser() && flags.modelInputs.empty()
+                        ? Mode::Sample
+                    : flags.modelInputs.size() == 3 ? Mode::Sample
+                                                    : Mode::Forward;
   if (Error error = chooseInputs(*interface, flags))
     return error;
 
@@ -119,13 +122,90 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
   return Error::success();
 }
 
-Error dit::loadModel(Flags &flags, mlir::ModuleOp module) {
-  if (StringRef(flags.model).starts_with("dit:"))
-    return failure(Exit::Unsupported, "built-in models are not there yet");
-  if (Error error = loadOnnx(flags, module))
-    return error;
+/// A model of the builder, at the batches that its mode needs.
+static Error loadBuiltIn(Flags &flags, mlir::ModuleOp module) {
+  StringRef spec = StringRef(flags.model).drop_front(4);
+  Expected<DitConfig> config = parseDitConfig(spec, flags.imageSize);
+  if (!config)
+    return failure(Exit::Usage, toString(config.takeError()));
+  PipelineOptions &pipeline = flags.compile.pipeline;
+  if (!flags.modeGiven)
+    pipeline.mode = Mode::Sample;
+  bool sample = pipeline.mode == Mode::Sample;
+  int64_t batch = flags.batch.value_or(8);
+  flags.batch = batch;
+  uint64_t seed = flags.initSeed.value_or(0);
+
+  std::string text;
+  mlir::ScopedDiagnosticHandler handler(
+      module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+        text += (text.empty() ? "" : "\n") + diagnostic.str();
+      });
+  bool built = succeeded(
+      buildDit(*config, sample ? 2 * batch : batch, module, "forward", seed));
+  if (built && sample)
+    built = succeeded(buildDit(*config, batch, module, "forward_single", seed));
+  if (!built)
+    return failure(Exit::Internal, "building " + flags.model + ": " + text);
+  std::string identity =
+      (config->name + " " + Twine(config->depth) + " " + Twine(config->hidden) +
+       " " + Twine(config->heads) + " " + Twine(config->patch) + " " +
+       Twine(config->size) + " " + Twine(config->channels) + " " +
+       Twine(config->classes) + " " + Twine(config->mlpRatio) + " " +
+       Twine(seed))
+          .str();
+  flags.compile.inputHash =
+      plan::hexadecimal(plan::hashBytes(arrayRefFromStringRef(identity)));
   mlir::Builder builder(module.getContext());
-  module->setAttr("dit.precision",
-                  builder.getStringAttr(flags.compile.pipeline.precision));
+  module->setAttr("dit.model", builder.getStringAttr(config->name));
+  return Error::success();
+}
+
+/// The tensors that --weights names: safetensors, or the parameters of an ONNX
+/// file.
+static Expected<std::vector<StoredTensor>> readWeights(StringRef path,
+                                                       mlir::ModuleOp module) {
+  if (!path.ends_with(".onnx"))
+    return openWeights(path);
+  Expected<std::unique_ptr<onnx::OnnxModel>> model =
+      onnx::OnnxModel::open(path);
+  if (!model)
+    return model.takeError();
+  mlir::OwningOpRef<mlir::ModuleOp> source =
+      mlir::ModuleOp::create(module.getLoc());
+  onnx::ImportOptions options;
+  options.batch = 1;
+  Expected<onnx::ModelInterface> interface =
+      onnx::describe(**model, onnx::ImportOptions());
+  if (!interface)
+    return interface.takeError();
+  if (std::optional<int64_t> fixed = staticBatch(*interface))
+    options.batch = fixed;
+  if (Error error =
+          onnx::importModel(**model, options, *source, [](const Twine &) {}))
+    return std::move(error);
+  return collectWeights(*source);
+}
+
+Error dit::loadModel(Flags &flags, mlir::ModuleOp module) {
+  bool builtIn = StringRef(flags.model).starts_with("dit:");
+  if (Error error =
+          builtIn ? loadBuiltIn(flags, module) : loadOnnx(flags, module))
+    return error;
+  if (flags.initSeed && !flags.weights.empty())
+    return failure(Exit::Contradiction,
+                   "--init draws the weights anew and --weights reads them: "
+                   "leave one out");
+  if (flags.initSeed && !builtIn)
+    if (Error error = initialiseDit(module, *flags.initSeed))
+      return error;
+  if (!flags.weights.empty()) {
+    Expected<std::vector<StoredTensor>> tensors =
+        readWeights(flags.weights, module);
+    if (!tensors)
+      return tensors.takeError();
+    if (Error error = applyWeights(module, *tensors))
+      return error;
+  }
   return Error::success();
 }

@@ -10,11 +10,11 @@
 #include "frontends/onnx/ImportError.h"
 #include "runtime/plan/Failure.h"
 
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 using namespace dit;
@@ -69,10 +69,9 @@ static Error compile(Flags &flags) {
 /// The message and exit code of an error of any of our classes.
 static std::pair<int, std::string> describeError(Error error) {
   std::pair<int, std::string> result = {0, ""};
-  error = handleErrors(std::move(error),
-                       [&](const onnx::ImportError &failure) {
-                         result = {failure.exitCode(), failure.getMessage().str()};
-                       });
+  error = handleErrors(std::move(error), [&](const onnx::ImportError &failure) {
+    result = {failure.exitCode(), failure.getMessage().str()};
+  });
   if (!error)
     return result;
   auto [code, text] = plan::describe(std::move(error));
