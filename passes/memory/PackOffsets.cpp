@@ -2,9 +2,13 @@
 //
 // Blocks are placed one after the other. For each: sort those already placed
 // that share a step with it by offset, walk the gaps between them, and take the
-// smallest gap that holds it, or the end. Two orders are tried: by size,
-// largest first (large blocks decide the total), and by begin (blocks that
-// follow each other, as in a chain of layers, reuse the same bytes).
+// smallest gap that holds it, or the end.
+//
+// The order decides. Two are tried: by size, largest first (large blocks decide
+// the total), and by begin (blocks that follow each other, as in a chain of
+// layers, reuse the same bytes). From each, the block that ends highest came
+// too late: it goes to the front and everything is placed again, a number of
+// times that depends on the number of blocks only.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/memory/PackOffsets.h"
@@ -85,9 +89,45 @@ static int64_t findLowerBound(llvm::ArrayRef<Interval> intervals) {
   return largest;
 }
 
+/// The place in `order` of the block that ends at the total; of several, the
+/// first.
+static size_t findHighest(llvm::ArrayRef<Interval> intervals,
+                          llvm::ArrayRef<size_t> order,
+                          const PackedOffsets &packed) {
+  for (size_t at = 0; at < order.size(); ++at) {
+    size_t index = order[at];
+    if (packed.offsets[index] + alignedBytes(intervals[index].bytes) ==
+        packed.total)
+      return at;
+  }
+  return 0;
+}
+
+/// Keeps the better of `best` and what it finds from `order` on.
+static void search(llvm::ArrayRef<Interval> intervals,
+                   std::vector<size_t> order, int64_t lowerBound,
+                   PackedOffsets &best) {
+  // A placement takes about n² steps: at most some tenths of a second in all.
+  constexpr size_t steps = size_t(1) << 24;
+  size_t count = intervals.size();
+  size_t rounds = std::clamp<size_t>(steps / (count * count + 1), 1, 256);
+  for (size_t round = 0; round < rounds; ++round) {
+    PackedOffsets packed = place(intervals, order);
+    if (best.offsets.empty() || packed.total < best.total)
+      best = packed;
+    if (best.total == lowerBound || count < 2)
+      return;
+    size_t highest = findHighest(intervals, order, packed);
+    std::rotate(order.begin(), order.begin() + highest,
+                order.begin() + highest + 1);
+  }
+}
+
 PackedOffsets dit::packOffsets(llvm::ArrayRef<Interval> intervals) {
   std::vector<size_t> order(intervals.size());
   std::iota(order.begin(), order.end(), 0);
+  int64_t lowerBound = findLowerBound(intervals);
+  PackedOffsets best;
   // Ties go to the interval that was named first.
   auto bytesOf = [&](size_t index) {
     return alignedBytes(intervals[index].bytes);
@@ -96,13 +136,12 @@ PackedOffsets dit::packOffsets(llvm::ArrayRef<Interval> intervals) {
     return std::tuple(-bytesOf(a), intervals[a].begin, a) <
            std::tuple(-bytesOf(b), intervals[b].begin, b);
   });
-  PackedOffsets bySize = place(intervals, order);
+  search(intervals, order, lowerBound, best);
   llvm::sort(order, [&](size_t a, size_t b) {
     return std::tuple(intervals[a].begin, -bytesOf(a), a) <
            std::tuple(intervals[b].begin, -bytesOf(b), b);
   });
-  PackedOffsets byBegin = place(intervals, order);
-  PackedOffsets &best = byBegin.total < bySize.total ? byBegin : bySize;
-  best.lowerBound = findLowerBound(intervals);
-  return std::move(best);
+  search(intervals, order, lowerBound, best);
+  best.lowerBound = lowerBound;
+  return best;
 }

@@ -36,8 +36,9 @@ struct PackedOffsets {
 };
 
 /// Places the intervals so that two that share a step share no byte.
-/// Deterministic. Finding the least total is NP-hard; this takes the better of
-/// two greedy orders, each block at the gap that it fills best.
+/// Deterministic. Finding the least total is NP-hard; this searches greedy
+/// orders, each block at the gap that it fills best, and stops at the lower
+/// bound.
 PackedOffsets packOffsets(llvm::ArrayRef<Interval> intervals);
 
 } // namespace dit
