@@ -27,10 +27,10 @@ extern "C" void copy_blocks(void *const *operands, int64_t begin, int64_t end) {
               64 * (end - begin));
 }
 
-/// A sampler's step with the model eps = label / 8 + x / 2, v = x: operands
-/// latent [blocks, 64], labels, pictures, seed, step, coefficients, guidance
-/// [1], noise, use_noise, timesteps. A block is one picture of 64 elements.
-/// Guidance compares with the null label 4.
+/// A sampler's step with the model eps = label / 8 + x / 2, v = x / (1 + |x|):
+/// operands latent [blocks, 64], labels, pictures, seed, step, coefficients,
+/// guidance [1], noise, use_noise, timesteps. A block is one picture of 64
+/// elements. Guidance compares with the null label 4.
 extern "C" void denoise(void *const *operands, int64_t begin, int64_t end) {
   float *latent = static_cast<float *>(operands[0]);
   const int64_t *labels = static_cast<const int64_t *>(operands[1]);
@@ -47,7 +47,7 @@ extern "C" void denoise(void *const *operands, int64_t begin, int64_t end) {
       float conditional = labels[picture] / 8.0f + x / 2;
       float unconditional = 4 / 8.0f + x / 2;
       float eps = unconditional + guidance * (conditional - unconditional);
-      float f = (x + 1) / 2;
+      float v = x / (1 + std::fabs(x)), f = (v + 1) / 2;
       float logvar = f * row[5] + (1 - f) * row[4];
       float z = useNoise
                     ? noise[64 * picture + i]
