@@ -63,7 +63,14 @@ namespace {
 
 class Fuser {
 public:
-  Fuser(ModuleOp module, bool report) : symbols(module), report(report) {}
+  Fuser(ModuleOp module, bool report) : symbols(module), report(report) {
+    module.walk([&](ReadOp read) {
+      for (OpOperand &use : read->getUses()) {
+        (void)use;
+        ++uses[read.getGlobal()];
+      }
+    });
+  }
 
   void fuse(AttentionOp op) {
     SmallVector<Value> values(op.getOperands().take_front(3));
@@ -140,18 +147,18 @@ private:
     }
     if (!biases.empty() && biases.size() != weights.size())
       return "only some of the projections have a bias";
-    auto weight = layOut(weights, members, heads, lane);
-    if (!weight)
+    auto weightPieces = arrange(weights, members, heads, lane);
+    if (!weightPieces)
       return "the layout of the weights cannot be changed";
-    GlobalOp bias;
+    Pieces biasPieces;
     if (!biases.empty()) {
-      auto laid = layOut(biases, members, heads, lane);
-      if (!laid) {
-        symbols.erase(*weight);
+      biasPieces = arrange(biases, members, heads, lane);
+      if (!biasPieces)
         return "the layout of the biases cannot be changed";
-      }
-      bias = *laid;
     }
+    GlobalOp weight = layOut(weights, *weightPieces, columns, count);
+    GlobalOp bias =
+        biasPieces ? layOut(biases, *biasPieces, columns, count) : GlobalOp();
 
     Operation *earliest = products.front();
     for (Operation *product : products)
@@ -165,7 +172,7 @@ private:
     wide.back() = columns;
     Value result =
         MatmulOp::create(builder, loc, type.clone(wide), matmul.getLhs(),
-                         createRead(builder, loc, *weight),
+                         createRead(builder, loc, weight),
                          bias ? createRead(builder, loc, bias) : Value());
     Value grouped = createReshape(builder, loc, result,
                                   {shape[0], shape[1], heads, count * lane});
@@ -195,11 +202,12 @@ private:
     });
   }
 
-  /// A new global of rows [head][member][lane] from one that holds all members,
-  /// or from one a member.
-  std::optional<GlobalOp> layOut(ArrayRef<GlobalOp> globals,
-                                 ArrayRef<Member> members, int64_t heads,
-                                 int64_t lane) {
+  using Pieces = std::optional<SmallVector<Attribute>>;
+
+  /// The pieces of a global of rows [head][member][lane], from one that holds
+  /// all members, or from one a member.
+  static Pieces arrange(ArrayRef<GlobalOp> globals, ArrayRef<Member> members,
+                        int64_t heads, int64_t lane) {
     GlobalOp model = globals[0];
     for (GlobalOp global : globals)
       if (!global || global.getPieces().empty() ||
@@ -207,25 +215,32 @@ private:
           global.getTensorType().getElementType() !=
               model.getTensorType().getElementType())
         return std::nullopt;
-    auto pieces = globals.size() == 1
-                      ? permuteRows(model, members, heads, lane)
-                      : interleaveRows(globals, members, heads, lane);
-    if (!pieces)
-      return std::nullopt;
+    return globals.size() == 1 ? permuteRows(model, members, heads, lane)
+                               : interleaveRows(globals, members, heads, lane);
+  }
+
+  /// The global with these pieces and `rows` rows: the old one where nobody
+  /// else reads it.
+  GlobalOp layOut(ArrayRef<GlobalOp> globals, ArrayRef<Attribute> pieces,
+                  int64_t rows, int64_t members) {
+    GlobalOp model = globals[0];
     OpBuilder builder(model);
+    if (globals.size() == 1 && uses[model.getSymName()] == 1) {
+      model.setPiecesAttr(builder.getArrayAttr(pieces));
+      return model;
+    }
     auto copy = cast<GlobalOp>(model->clone());
     SmallVector<int64_t> shape(model.getTensorType().getShape());
-    shape[0] = static_cast<int64_t>(members.size()) * heads * lane;
+    shape[0] = rows;
     copy.setTypeAttr(TypeAttr::get(model.getTensorType().clone(shape)));
-    copy.setPiecesAttr(builder.getArrayAttr(*pieces));
-    copy.setSymName(nameFused(globals, members.size()));
+    copy.setPiecesAttr(builder.getArrayAttr(pieces));
+    copy.setSymName(nameFused(globals, members));
     symbols.insert(copy, model->getIterator());
     return copy;
   }
 
-  static std::optional<SmallVector<Attribute>>
-  permuteRows(GlobalOp global, ArrayRef<Member> members, int64_t heads,
-              int64_t lane) {
+  static Pieces permuteRows(GlobalOp global, ArrayRef<Member> members,
+                            int64_t heads, int64_t lane) {
     auto count = static_cast<int64_t>(members.size());
     // Either [member][head][lane], or [head][member][lane] in another order of
     // the members, which nobody writes.
@@ -248,9 +263,9 @@ private:
     return pieces;
   }
 
-  static std::optional<SmallVector<Attribute>>
-  interleaveRows(ArrayRef<GlobalOp> globals, ArrayRef<Member> members,
-                 int64_t heads, int64_t lane) {
+  static Pieces interleaveRows(ArrayRef<GlobalOp> globals,
+                               ArrayRef<Member> members, int64_t heads,
+                               int64_t lane) {
     if (globals.size() != members.size())
       return std::nullopt;
     SmallVector<Attribute> pieces;
@@ -285,6 +300,8 @@ private:
   }
 
   SymbolTable symbols;
+  /// Uses of all reads, by global.
+  llvm::StringMap<unsigned> uses;
   bool report;
 };
 

@@ -118,8 +118,8 @@ std::optional<PieceAttr> dit::interleavePiece(PieceAttr piece,
   if (!box)
     return std::nullopt;
   SmallVector<size_t> order;
-  // A view dimension of 1 can stand anywhere in the file's order.
-  box->parts.push_back({count, index, 1, 0});
+  // A view dimension of 1 can stand anywhere in the file's order: in front.
+  box->parts.push_back({count, index, 1, -1});
   box->dims.push_back(-1);
   bool placed = false;
   for (size_t part = 0; part + 1 < box->parts.size(); ++part) {
