@@ -148,6 +148,8 @@ void KernelEmitter::provide(Value value) {
 
 /// Moves an anchor, or a view that an anchor reads, behind its operands.
 void KernelEmitter::place(Operation *op) {
+  if (placed.contains(op))
+    return;
   for (unsigned i = 0; i < op->getNumOperands(); ++i)
     provide(op->getOperand(i));
   if (!op->hasTrait<OpTrait::IsTerminator>())
@@ -158,7 +160,7 @@ void KernelEmitter::place(Operation *op) {
 void KernelEmitter::run() {
   SmallVector<Operation *> anchors;
   for (Operation &op : block)
-    if (isAnchor(&op) && !isa<ReadOp>(op))
+    if (plan.isLive(&op) && !isa<ReadOp>(op))
       anchors.push_back(&op);
   for (Operation *anchor : anchors)
     place(anchor);

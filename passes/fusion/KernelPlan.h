@@ -64,6 +64,10 @@ public:
   const PlannedKernel *getProducer(mlir::Value value) const;
   /// The body of `kernel` in program order.
   std::vector<mlir::Operation *> getBody(const PlannedKernel &kernel) const;
+  /// True for the anchors that somebody needs.
+  bool isLive(mlir::Operation *anchor) const {
+    return liveAnchors.contains(anchor);
+  }
   /// Refusals in program order.
   llvm::ArrayRef<FusionNote> getNotes() const { return notes; }
   /// The op that no kernel can compute, where there is one.
@@ -89,7 +93,6 @@ private:
                   std::string reason);
 
   unsigned addKernel(mlir::OpResult result);
-  RowSpace chooseSpace(mlir::OpResult result) const;
   void addResult(unsigned kernel, mlir::OpResult result);
   void take(unsigned kernel, mlir::Operation *op);
   void merge(unsigned first, unsigned second);
@@ -120,6 +123,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<unsigned, 2>> computedIn;
   llvm::DenseMap<mlir::Value, unsigned> producers;
   llvm::DenseSet<mlir::Value> buffers;
+  llvm::DenseSet<mlir::Operation *> liveAnchors;
 };
 
 } // namespace dit

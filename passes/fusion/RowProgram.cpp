@@ -9,8 +9,12 @@
 using namespace mlir;
 using namespace dit;
 
-static ArrayRef<int64_t> shapeOf(Value value) {
+ArrayRef<int64_t> dit::getShape(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+int64_t dit::countElements(Value value) {
+  return ShapedType::getNumElements(getShape(value));
 }
 
 RowSpace RowSpace::of(ArrayRef<int64_t> space) {
@@ -196,6 +200,10 @@ bool dit::isReduction(Operation *op) {
   return isa<ReduceOp, LayerNormOp, RmsNormOp, SoftmaxOp>(op);
 }
 
+bool dit::isLikeInput(OpResult result) {
+  return result.getResultNumber() == 0 && !isa<ReduceOp>(result.getOwner());
+}
+
 namespace {
 /// Maps one access to a result to the accesses of the operands.
 struct Puller {
@@ -257,7 +265,7 @@ LogicalResult Puller::pullTranspose(TransposeOp op) {
 
 LogicalResult Puller::pullExpand(tensor::ExpandShapeOp op) {
   SmallVector<Index, 0> indices;
-  ArrayRef<int64_t> shape = shapeOf(op.getResult());
+  ArrayRef<int64_t> shape = getShape(op.getResult());
   for (const ReassociationIndices &group : op.getReassociationIndices())
     indices.push_back(
         linearise(ArrayRef(access.indices).slice(group.front(), group.size()),
@@ -268,7 +276,7 @@ LogicalResult Puller::pullExpand(tensor::ExpandShapeOp op) {
 
 LogicalResult Puller::pullCollapse(tensor::CollapseShapeOp op) {
   SmallVector<Index, 0> indices;
-  ArrayRef<int64_t> shape = shapeOf(op.getSrc());
+  ArrayRef<int64_t> shape = getShape(op.getSrc());
   for (auto [dim, group] : llvm::enumerate(op.getReassociationIndices()))
     llvm::append_range(indices,
                        delinearise(access.indices[dim],
@@ -309,9 +317,9 @@ LogicalResult Puller::pullSlice(tensor::ExtractSliceOp op) {
 LogicalResult Puller::pullConcat(tensor::ConcatOp op) {
   int64_t dim = static_cast<int64_t>(op.getDim()), begin = 0;
   const Index &index = access.indices[dim];
-  int64_t total = shapeOf(op.getResult())[dim];
+  int64_t total = getShape(op.getResult())[dim];
   for (Value input : op.getInputs()) {
-    int64_t size = shapeOf(input)[dim], end = begin + size;
+    int64_t size = getShape(input)[dim], end = begin + size;
     Access inner = access;
     Index &at = inner.indices[dim];
     at.offset -= begin;
@@ -332,7 +340,7 @@ LogicalResult Puller::pullConcat(tensor::ConcatOp op) {
 }
 
 LogicalResult Puller::pullGather(GatherOp op) {
-  size_t rank = shapeOf(op.getIndices()).size();
+  size_t rank = getShape(op.getIndices()).size();
   ArrayRef<Index> indices(access.indices);
   read(op.getIndices(), SmallVector<Index, 0>(indices.take_front(rank)));
   Index all;
@@ -346,7 +354,7 @@ LogicalResult Puller::pullGather(GatherOp op) {
 
 LogicalResult Puller::pullRandom(RandomOp op) {
   auto first = [&](Value value) {
-    read(value, SmallVector<Index, 0>(shapeOf(value).size()));
+    read(value, SmallVector<Index, 0>(getShape(value).size()));
   };
   first(op.getSeed());
   first(op.getStep());
@@ -356,7 +364,7 @@ LogicalResult Puller::pullRandom(RandomOp op) {
 
 LogicalResult Puller::pullReduction(Operation *op) {
   Value input = op->getOperand(0);
-  ArrayRef<int64_t> shape = shapeOf(input);
+  ArrayRef<int64_t> shape = getShape(input);
   if (auto reduce = dyn_cast<ReduceOp>(op))
     if (reduce.getDims() !=
         ArrayRef<int64_t>({static_cast<int64_t>(shape.size()) - 1}))
@@ -364,8 +372,7 @@ LogicalResult Puller::pullReduction(Operation *op) {
   if (shape.back() != space.lane)
     return fail("its rows are " + Twine(shape.back()) +
                 " wide, but the kernel's are " + Twine(space.lane));
-  // Result 0 of a norm or softmax is like its input; the others are per row.
-  bool full = result == 0 && !isa<ReduceOp>(op);
+  bool full = isLikeInput(op->getResult(result));
   SmallVector<Index, 0> row(access.indices);
   if (full)
     row.pop_back();
@@ -422,7 +429,7 @@ LogicalResult dit::verifyRowProgram(KernelOp kernel) {
   };
   Block &block = kernel.getBody().front();
   for (Value result : block.getTerminator()->getOperands()) {
-    ArrayRef<int64_t> shape = shapeOf(result);
+    ArrayRef<int64_t> shape = getShape(result);
     bool full = ShapedType::getNumElements(shape) == space.rows * space.lane;
     add(result,
         getResultAccess(shape, space, full ? Linearity::Full : Linearity::Row));

@@ -101,6 +101,16 @@ mlir::LogicalResult pullAccess(mlir::Operation *op, unsigned result,
 /// dit.layer_norm, dit.rms_norm and dit.softmax.
 bool isReduction(mlir::Operation *op);
 
+/// True for the result of a norm or softmax that is like its input; the other
+/// results of reductions are one number a row.
+bool isLikeInput(mlir::OpResult result);
+
+/// The shape of `value`, a ranked tensor.
+llvm::ArrayRef<int64_t> getShape(mlir::Value value);
+
+/// The number of elements of `value`, a ranked tensor of static shape.
+int64_t countElements(mlir::Value value);
+
 /// Checks that `kernel` is a row program: every result linear, every reduction
 /// along the lane with a row that does not depend on it. Emits an error at the
 /// op of the body that is at fault.

@@ -98,3 +98,32 @@ func.func @only_matmuls(%x: !tokens, %w: tensor<192x192xf32>) -> !tokens {
   %q = dit.matmul %p, %w {transpose_rhs} : !tokens, tensor<192x192xf32> -> !tokens
   return %q : !tokens
 }
+
+// The first product reads a value of the kernel that reads the second: launches
+// are put in the order of need, not of the program.
+// CHECK-LABEL: @launches_in_order_of_need
+func.func @launches_in_order_of_need(%x: !tokens, %y: !tokens, %w: tensor<192x192xf32>) -> (!tokens, !tokens) {
+  // CHECK:      %[[Q:.*]] = dit.matmul %arg1
+  // CHECK-NEXT: %[[K:.*]]:2 = dit.kernel "residual" {{.*}}%[[Q]]
+  // CHECK:      %[[P:.*]] = dit.matmul %[[K]]#0
+  // CHECK-NEXT: return %[[P]], %[[K]]#1
+  %s = arith.addf %x, %y : !tokens
+  %p = dit.matmul %s, %w {transpose_rhs} : !tokens, tensor<192x192xf32> -> !tokens
+  %q = dit.matmul %y, %w {transpose_rhs} : !tokens, tensor<192x192xf32> -> !tokens
+  %t = arith.addf %s, %q : !tokens
+  return %p, %t : !tokens, !tokens
+}
+
+// Nobody needs it, so nobody makes it, and it is no reason to split a kernel.
+// CHECK-LABEL: @dead_code
+func.func @dead_code(%x: !tokens, %w: tensor<192x192xf32>) -> !tokens {
+  // CHECK-NEXT: dit.kernel "residual_softmax"
+  // CHECK-NOT:  dit.matmul
+  // CHECK-NOT:  dit.kernel
+  // CHECK:      return
+  %s = arith.addf %x, %x : !tokens
+  %p = dit.matmul %s, %w {transpose_rhs} : !tokens, tensor<192x192xf32> -> !tokens
+  %q = arith.addf %p, %s : !tokens
+  %t = dit.softmax %s : !tokens
+  return %t : !tokens
+}

@@ -1,0 +1,77 @@
+//===- KernelSpace.cpp - The iteration space of a kernel ------------------===//
+//
+// Looks back from the result, nearest op first, in the result's own linear
+// index: its digits tell whether the row of a reduction is a run of the result
+// or one element of it.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/fusion/KernelSpace.h"
+
+#include "passes/fusion/OpKinds.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace dit;
+
+/// Ops that are looked at for a reduction.
+static constexpr int lookahead = 64;
+/// Places of one value that are followed.
+static constexpr size_t maxAccesses = 4;
+
+RowSpace dit::chooseSpace(OpResult result,
+                          const DenseMap<Operation *, unsigned> &positions) {
+  int64_t points = countElements(result);
+  ArrayRef<int64_t> shape = getShape(result);
+  if (isReduction(result.getOwner())) {
+    int64_t lane = getShape(result.getOwner()->getOperand(0)).back();
+    return {isLikeInput(result) ? points / lane : points, lane};
+  }
+  RowSpace linear{points, 1};
+  std::map<unsigned, Operation *, std::greater<>> pending;
+  DenseMap<Value, SmallVector<Access, 1>> accesses;
+  accesses[result].push_back(getResultAccess(shape, linear, Linearity::Full));
+  pending[positions.at(result.getOwner())] = result.getOwner();
+  for (int step = 0; step < lookahead && !pending.empty(); ++step) {
+    Operation *op = pending.begin()->second;
+    pending.erase(pending.begin());
+    for (OpResult wanted : op->getResults())
+      for (Access access : accesses.lookup(wanted)) {
+        if (isReduction(op)) {
+          int64_t lane = getShape(op->getOperand(0)).back();
+          ArrayRef<int64_t> rowShape = getShape(wanted);
+          if (isLikeInput(wanted)) {
+            access.indices.pop_back();
+            rowShape = rowShape.drop_back();
+          }
+          bool fixed = llvm::all_of(access.indices, [&](const Index &index) {
+            return llvm::all_of(index.digits, [&](const Digit &digit) {
+              return digit.stride % lane == 0;
+            });
+          });
+          if (points % lane == 0 && fixed)
+            return {points / lane, lane};
+          if (getLinearity(access, rowShape, linear) == Linearity::Full)
+            return {points, lane};
+          continue;
+        }
+        SmallVector<OperandAccess, 4> operands;
+        std::string reason;
+        if (failed(pullAccess(op, wanted.getResultNumber(), access, linear,
+                              operands, reason)))
+          continue;
+        for (OperandAccess &operand : operands) {
+          Operation *producer = operand.operand.getDefiningOp();
+          if (!producer || !isBodyOp(producer))
+            continue;
+          pending[positions.at(producer)] = producer;
+          SmallVector<Access, 1> &known = accesses[operand.operand];
+          if (known.size() < maxAccesses &&
+              !llvm::is_contained(known, operand.access))
+            known.push_back(std::move(operand.access));
+        }
+      }
+  }
+  int64_t lane = shape.empty() ? 1 : shape.back();
+  return {points / lane, lane};
+}
