@@ -47,10 +47,23 @@ int64_t plan::KernelOp::getFlops() {
   return flops;
 }
 
+/// Bytes of an input that are read: of a table the rows that are looked up, of
+/// what is sliced the slices, else all.
+static int64_t countRead(BlockArgument input) {
+  int64_t all = plan::getTensorBytes(input.getType()), read = 0;
+  for (OpOperand &use : input.getUses()) {
+    Operation *user = use.getOwner();
+    bool part = isa<tensor::ExtractSliceOp>(user) ||
+                (isa<GatherOp>(user) && use.getOperandNumber() == 0);
+    read += part ? plan::getTensorBytes(user->getResult(0).getType()) : all;
+  }
+  return std::min(read, all);
+}
+
 int64_t plan::KernelOp::getBytesMoved() {
   int64_t bytes = 0;
-  for (Type type : getInputTypes())
-    bytes += getTensorBytes(type);
+  for (BlockArgument input : getBody().front().getArguments())
+    bytes += countRead(input);
   for (Type type : getResultTypes())
     bytes += getTensorBytes(type);
   return bytes;

@@ -175,7 +175,8 @@ def Plan_KernelOp : Plan_Op<"kernel", [Symbol, IsolatedFromAbove,
     int64_t getBlocks();
     ::mlir::TypeRange getInputTypes();
     ::mlir::TypeRange getResultTypes();
-    /// Bytes of all operands: what one launch moves at least.
+    /// Bytes that one launch reads and writes: of a looked up table or a sliced
+    /// input only what is used of it.
     int64_t getBytesMoved();
     /// Estimate: one an element and op, more for exp and its kin.
     int64_t getFlops();
