@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/StringExtras.h"
+#include <charconv>
 #include <numeric>
 
 using namespace mlir;
@@ -145,7 +146,15 @@ int64_t NodeBuilder::integer(llvm::StringRef name, int64_t otherwise) {
 
 double NodeBuilder::number(llvm::StringRef name, double otherwise) {
   const NodeAttribute *found = attribute(name, AttributeType::Float);
-  return found ? found->number : otherwise;
+  if (!found)
+    return otherwise;
+  // 1e-6 was 1e-6 before it became 9.99999997e-07 in the file: the shortest
+  // decimal of the float, as a double, rounds to the same float.
+  char digits[32];
+  char *end = std::to_chars(digits, std::end(digits), found->number).ptr;
+  double number = found->number;
+  llvm::to_float(llvm::StringRef(digits, end - digits), number);
+  return number;
 }
 
 llvm::StringRef NodeBuilder::text(llvm::StringRef name,

@@ -71,7 +71,7 @@ static Outputs lastDimensions(NodeBuilder &n) {
   if (llvm::Error error = wantFloat(n, x))
     return error;
   int64_t axis = n.axis(n.integer("axis", -1), getTensorType(x).getRank());
-  double eps = n.number("epsilon", 1e-5f);
+  double eps = n.number("epsilon", 1e-5);
   if (llvm::Error error = n.takeFailure())
     return error;
   Values results = normalise<Op>(n, x, axis, eps);
@@ -99,7 +99,7 @@ static Outputs skipNormalisation(NodeBuilder &n) {
   for (Value term : llvm::drop_begin(values))
     sum = n.make<arith::AddFOp>(sum, term);
   Values results = normalise<Op>(n, sum, getTensorType(sum).getRank() - 1,
-                                 n.number("epsilon", 1e-12f));
+                                 n.number("epsilon", 1e-12));
   llvm::Expected<Value> value = affine(n, results[0], gamma, beta);
   if (!value)
     return value.takeError();
@@ -129,7 +129,7 @@ static Outputs normaliseGroups(NodeBuilder &n, int64_t groups) {
                 getTensorType(x).getNumElements() /
                     std::max<int64_t>(shape[0] * groups, 1)};
   Value norm = n.reshape(normalise<LayerNormOp>(n, n.reshape(x, grouped), 2,
-                                                n.number("epsilon", 1e-5f))[0],
+                                                n.number("epsilon", 1e-5))[0],
                          shape);
   // Operator set 18 has one scale a group, later ones one a channel.
   Value scale = n.input(1), shift = n.input(2);
@@ -170,7 +170,7 @@ static Outputs batchNormalisation(NodeBuilder &n) {
   if (getTensorType(x).getRank() < 2)
     return n.malformed("its input has no channels");
   Value stable = n.make<arith::AddFOp>(
-      variance, n.splat(variance, n.number("epsilon", 1e-5f)));
+      variance, n.splat(variance, n.number("epsilon", 1e-5)));
   Value factor = n.make<arith::DivFOp>(scale, n.make<math::SqrtOp>(stable));
   Value offset =
       n.make<arith::SubFOp>(shift, n.make<arith::MulFOp>(mean, factor));

@@ -140,6 +140,16 @@ std::string ParameterNames::recoverWeight(const Node &user) const {
   return "";
 }
 
+/// True for inputs that say how an op works, rather than what it works on.
+static bool isSetting(const Tensor &tensor, const Node &user,
+                      unsigned operand) {
+  bool hasSettings = llvm::is_contained(
+      {"Clip", "Dropout", "OneHot", "Pad", "Pow", "Range", "Resize"},
+      user.opType);
+  return (hasSettings && (operand > 0 || user.opType == "Range")) ||
+         (tensor.dims.empty() && !tensor.name.contains('.'));
+}
+
 bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
   if (!isFloat(tensor.type))
     return false;
@@ -160,7 +170,8 @@ ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
   bool product = user.opType == "MatMul" || user.opType == "Gemm" ||
                  user.opType == "FusedMatMul";
   bool weight = product && operand == 1 && tensor.dims.size() == 2;
-  identity.isParameter = isParameter(tensor, weight);
+  identity.isParameter =
+      !isSetting(tensor, user, operand) && isParameter(tensor, weight);
   if (!identity.isParameter)
     return identity;
   // DiT's table of positions is fixed, whatever it is called inside.
