@@ -1,4 +1,5 @@
 // RUN: dit-opt %s --split-input-file --dit-lower-to-plan | FileCheck %s
+// RUN: dit-opt %s --split-input-file --dit-lower-to-plan=report --verify-diagnostics -o /dev/null
 
 // Two globals exchange their values: each goes through a buffer.
 dit.global @a state : tensor<8xf32>
@@ -13,7 +14,9 @@ dit.global @b state : tensor<8xf32>
 func.func @exchange() attributes {dit.step = "forward"} {
   %a = dit.read @a : tensor<8xf32>
   %b = dit.read @b : tensor<8xf32>
+  // expected-remark @below {{copies 32 bytes at the end of the step}}
   dit.write %a, @b : tensor<8xf32>
+  // expected-remark @below {{copies 32 bytes at the end of the step}}
   dit.write %b, @a : tensor<8xf32>
   return
 }
@@ -41,9 +44,11 @@ func.func @slices_and_constants() attributes {dit.step = "forward"} {
   %s = tensor.extract_slice %a[3, 0] [2, 4] [1, 1] : tensor<8x4xf32> to tensor<2x4xf32>
   %zero = arith.constant dense<0> : tensor<1xi64>
   %one = arith.constant dense<1> : tensor<1xi64>
+  // expected-remark @below {{copies 32 bytes at the end of the step}}
   dit.write %s, @rows : tensor<2x4xf32>
   dit.write %a, @a : tensor<8x4xf32>
   dit.write %zero, @zero : tensor<1xi64>
+  // expected-remark @below {{copies 8 bytes at the end of the step}}
   dit.write %one, @one : tensor<1xi64>
   return
 }
@@ -67,6 +72,7 @@ func.func @two_outputs() attributes {dit.step = "forward"} {
   }
   %z = tensor.collapse_shape %y [[0, 1]] : tensor<4x8xf32> into tensor<32xf32>
   dit.write %y, @y : tensor<4x8xf32>
+  // expected-remark @below {{copies 128 bytes at the end of the step}}
   dit.write %z, @z : tensor<32xf32>
   return
 }
