@@ -140,10 +140,11 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
     if (Error error =
             take(flags.batch, parseNumber("batch", text(OPT_batch), 1, 65536)))
       return error;
-  if (Error error = take(
-          flags.imageSize,
-          parseNumber("image-size", text(OPT_image_size, "256"), 8, 65536)))
-    return error;
+  if (arguments.hasArg(OPT_image_size))
+    if (Error error =
+            take(flags.imageSize,
+                 parseNumber("image-size", text(OPT_image_size), 8, 65536)))
+      return error;
   if (Error error = take(
           pipeline.precision,
           choose("precision", text(OPT_precision, "fp32"), "fp32 bf16 fp16")))
@@ -250,15 +251,16 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
   if (Error error = readValues(parsed, flags))
     return std::move(error);
 
+  flags.printPipeline = parsed.hasArg(OPT_print_pipeline);
   std::vector<std::string> models = parsed.getAllArgValues(OPT_INPUT);
-  if (models.size() != 1)
+  if (models.size() != 1 && !flags.printPipeline)
     return failure(
         Exit::Usage,
         models.empty()
             ? "no model given: ditc MODEL.onnx -o plan.bin, or ditc dit:DiT-S/2"
             : "one model at a time, but " + join(models, " and ") +
                   " are given");
-  flags.model = models.front();
+  flags.model = models.empty() ? "" : models.front();
   flags.output = parsed.getLastArgValue(OPT_output).str();
   flags.weights = parsed.getLastArgValue(OPT_weights).str();
   if (parsed.hasArg(OPT_input_map)) {
@@ -285,7 +287,8 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
       return mode.takeError();
     compile.pipeline.mode = *mode == "sample" ? Mode::Sample : Mode::Forward;
   }
-  if (flags.output.empty() && flags.emit.empty() && !flags.dryRun)
+  if (flags.output.empty() && flags.emit.empty() && !flags.dryRun &&
+      !flags.printPipeline)
     return failure(Exit::Usage,
                    "nowhere to write: give -o PLAN, --dry-run or --emit");
   compile.flags = spell(parsed);

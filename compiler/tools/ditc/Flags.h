@@ -18,12 +18,13 @@ struct Flags {
   std::string output; // the plan
   std::optional<int64_t> batch;
   llvm::StringMap<int64_t> dims;
-  int64_t imageSize = 256;
+  int64_t imageSize = 0; // pixels; 0: the model's own
   std::string weights;
   std::optional<uint64_t> initSeed;
   std::vector<std::string> modelInputs; // --inputs: picture, timestep, labels
   std::string emit; // dit, plan, llvm, asm or nothing
   bool optReportJson = false;
+  bool printPipeline = false;
   bool dryRun = false;
   bool quiet = false;
   bool verbose = false;

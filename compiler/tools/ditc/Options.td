@@ -40,6 +40,7 @@ let Group = grp_look in {
   defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, fusion, lowering or memory and print the IR">;
   defm emit : Value<"emit", "FORM", "print dit, plan, llvm or asm instead of writing a plan">;
   defm print_ir_after : Value<"print-ir-after", "PASS", "print the IR after a pass (stderr)">;
+  def print_pipeline : Flag1<"print-pipeline", "print the passes of every phase and stop">;
   def timing : Flag1<"timing", "print where the time went">;
   def opt_report : Flag1<"opt-report", "print what was recognised, fused and refused, and why">;
   def opt_report_json : Flag<["--"], "opt-report=json">;

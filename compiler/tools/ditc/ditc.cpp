@@ -13,6 +13,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -27,12 +28,31 @@ static void printModule(mlir::ModuleOp module) {
   module.print(outs(), flags);
 }
 
+/// Prints one pass a line, phase by phase.
+static void printPipeline(mlir::MLIRContext &context,
+                          const PipelineOptions &options) {
+  for (Phase phase : phasesUpTo(options.lastPhase)) {
+    outs() << nameOf(phase) << ":\n";
+    mlir::PassManager manager(&context);
+    addPhase(manager, phase, options);
+    for (mlir::Pass &pass : manager) {
+      outs() << "  ";
+      pass.printAsTextualPipeline(outs());
+      outs() << "\n";
+    }
+  }
+}
+
 static Error compile(Flags &flags) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false);
+  if (flags.printPipeline) {
+    printPipeline(context, flags.compile.pipeline);
+    return Error::success();
+  }
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
 
