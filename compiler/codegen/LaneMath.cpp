@@ -178,9 +178,8 @@ Value dit::codegen::emitTanh(LaneBuilder &lanes, Value x) {
   Value one = lanes.constant(x.getType(), 1.0);
   Value power = emitExp(lanes, lanes.add(size, size));
   Value large = lanes.sub(one, lanes.div(two, lanes.add(power, one)));
-  large = lanes.make<math::CopySignOp>(large, x);
   if (format.isDouble)
-    return large;
+    return lanes.make<math::CopySignOp>(large, x);
   Value square = lanes.mul(x, x);
   Value p = lanes.polynomial(square, {-5.70498872745e-3, 2.06390887954e-2,
                                       -5.37397155531e-2, 1.33314422036e-1,
@@ -188,7 +187,7 @@ Value dit::codegen::emitTanh(LaneBuilder &lanes, Value x) {
   Value small = lanes.fma(lanes.mul(x, square), p, x);
   Value isSmall = lanes.compare(arith::CmpFPredicate::OLT, size,
                                 lanes.constant(x.getType(), 0.625));
-  return lanes.select(isSmall, small, large);
+  return lanes.make<math::CopySignOp>(lanes.select(isSmall, small, large), x);
 }
 
 Value dit::codegen::emitErf(LaneBuilder &lanes, Value x) {
