@@ -5,24 +5,20 @@
 
 #include "runtime/executor/Executor.h"
 
-#include "llvm/ADT/STLFunctionalExtras.h"
+#include <vector>
 
 namespace dit::runtime {
 
-/// Runs a body over [0, count) blocks, perhaps in parallel.
-using ParallelFor = llvm::function_ref<void(
-    int64_t count, llvm::function_ref<void(int64_t begin, int64_t end)> body)>;
-
-/// The values of a piece with an init, in fp32 and the file's order. The
-/// element i of a NORMAL piece is normal(seed, i, stream, 0, ParameterInit) of
+/// Draws the values of a piece with an init, in fp32 and the file's order.
+/// Element i of a NORMAL piece is normal(seed, i, stream, 0, ParameterInit) of
 /// Philox.h: `stream` takes the place of the picture; XAVIER_UNIFORM takes the
-/// words of the same counters as uniforms. Threads do not change the values.
-/// Exit::Malformed where a SINCOS_2D table's shape is none.
-llvm::Expected<std::vector<float>> drawPiece(const proto::Piece &piece,
-                                             ParallelFor parallelFor);
+/// words of the same counters as uniforms. Exit::Malformed where a SINCOS_2D
+/// table's shape is none.
+llvm::Error drawPiece(const proto::Piece &piece, std::vector<float> &values);
 
 /// Draws every global that has pieces with an init and writes it to the
-/// executor's device. Globals without any are left as they are.
+/// executor's device, many at a time; threads do not change the values.
+/// Exit::Missing where parameters have neither values nor an init.
 llvm::Error initialiseParameters(Executor &executor);
 
 } // namespace dit::runtime

@@ -118,18 +118,21 @@ llvm::Error dit::plan::extractPiece(const proto::Piece &piece,
   return llvm::Error::success();
 }
 
-std::vector<uint8_t> dit::plan::storeTensor(const proto::Global &global,
-                                            std::vector<uint8_t> tensor) {
-  if (!global.has_packed()) {
-    tensor.resize(global.bytes());
-    return tensor;
+void dit::plan::storeTensor(const proto::Global &global,
+                            llvm::ArrayRef<uint8_t> tensor,
+                            llvm::MutableArrayRef<uint8_t> stored) {
+  uint64_t used = tensor.size();
+  if (global.has_packed()) {
+    PanelLayout layout = panelLayout(global.packed());
+    ElementType type = elementType(global.type().type());
+    int64_t rows = global.type().shape(0), columns = global.type().shape(1);
+    packPanels(layout, rows, columns, type, tensor.data(), columns, type,
+               stored.data());
+    used = packedElements(layout, rows, columns) * elementBytes(type);
+  } else if (used) {
+    std::memcpy(stored.data(), tensor.data(), used);
   }
-  std::vector<uint8_t> stored(global.bytes());
-  ElementType type = elementType(global.type().type());
-  int64_t rows = global.type().shape(0), columns = global.type().shape(1);
-  packPanels(panelLayout(global.packed()), rows, columns, type, tensor.data(),
-             columns, type, stored.data());
-  return stored;
+  std::memset(stored.data() + used, 0, stored.size() - used);
 }
 
 std::vector<uint8_t> dit::plan::loadTensor(const proto::Global &global,
@@ -158,5 +161,7 @@ llvm::Expected<std::vector<uint8_t>> dit::plan::assembleGlobal(
     if (llvm::Error error = placePiece(piece, global, *bytes, tensor))
       return std::move(error);
   }
-  return storeTensor(global, std::move(tensor));
+  std::vector<uint8_t> stored(global.bytes());
+  storeTensor(global, tensor, stored);
+  return stored;
 }

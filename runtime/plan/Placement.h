@@ -36,9 +36,10 @@ assembleGlobal(const proto::Global &global,
                    const proto::Piece &piece)>
                    values);
 
-/// The stored form of a global's row-major tensor: packed, padded.
-std::vector<uint8_t> storeTensor(const proto::Global &global,
-                                 std::vector<uint8_t> tensor);
+/// Writes the stored form of a global's row-major tensor, global.bytes long:
+/// packed where it is, padded with zeros.
+void storeTensor(const proto::Global &global, llvm::ArrayRef<uint8_t> tensor,
+                 llvm::MutableArrayRef<uint8_t> stored);
 
 /// The row-major tensor of a global's stored bytes: the inverse.
 std::vector<uint8_t> loadTensor(const proto::Global &global,

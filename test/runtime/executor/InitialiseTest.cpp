@@ -14,12 +14,6 @@ using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
 
-static void serial(int64_t count,
-                   llvm::function_ref<void(int64_t, int64_t)> body) {
-  for (int64_t i = 0; i != count; ++i)
-    body(i, i + 1);
-}
-
 static proto::Init makeInit(proto::Init::Kind kind, double value = 0) {
   proto::Init init;
   init.set_kind(kind);
@@ -32,7 +26,9 @@ static proto::Init makeInit(proto::Init::Kind kind, double value = 0) {
 static std::vector<float> draw(llvm::ArrayRef<int64_t> shape,
                                const proto::Init &init) {
   proto::Global global = test::makeDrawnGlobal(shape, init);
-  return llvm::cantFail(drawPiece(global.pieces(0), serial));
+  std::vector<float> values;
+  llvm::cantFail(drawPiece(global.pieces(0), values));
+  return values;
 }
 
 TEST(InitialiseTest, Constants) {
@@ -91,8 +87,8 @@ TEST(InitialiseTest, SinCosTableIsDiTs) {
     }
   proto::Global global =
       test::makeDrawnGlobal({1, 8, 8}, makeInit(proto::Init::SINCOS_2D));
-  auto bad = drawPiece(global.pieces(0), serial);
-  EXPECT_EQ(plan::describe(bad.takeError()).first, Exit::Malformed);
+  EXPECT_EQ(plan::describe(drawPiece(global.pieces(0), table)).first,
+            Exit::Malformed);
 }
 
 TEST(InitialiseTest, GlobalsAreDrawnPackedAndWithoutRegardToThreads) {
@@ -123,4 +119,22 @@ TEST(InitialiseTest, GlobalsAreDrawnPackedAndWithoutRegardToThreads) {
       first = stored;
     EXPECT_EQ(stored, first);
   }
+}
+
+TEST(InitialiseTest, ParametersWithoutValuesAreListed) {
+  test::HandPlan hand = test::makeForwardPlan();
+  for (const char *name : {"lost", "gone"}) {
+    proto::Global global = test::makeDrawnGlobal({16}, {});
+    global.set_name(name);
+    global.mutable_pieces(0)->clear_init();
+    global.set_offset(hand.metadata.globals_bytes());
+    hand.metadata.set_globals_bytes(global.offset() + 64);
+    *hand.metadata.add_globals() = global;
+  }
+  plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};
+  std::unique_ptr<Device> device = createCpuDevice(1);
+  auto executor = llvm::cantFail(Executor::create(view, *device));
+  auto [code, text] = plan::describe(initialiseParameters(*executor));
+  EXPECT_EQ(code, Exit::Missing);
+  EXPECT_NE(text.find("no values for lost, gone"), std::string::npos) << text;
 }

@@ -149,8 +149,9 @@ TEST(PlacementTest, PackedTensorsComeBack) {
   std::vector<float> values(30);
   std::iota(values.begin(), values.end(), 1);
   std::vector<uint8_t> tensor = bytesOf(values).vec();
-  std::vector<uint8_t> stored = storeTensor(global, tensor);
-  ASSERT_EQ(stored.size(), global.bytes());
+  std::vector<uint8_t> stored(global.bytes(), 0xff);
+  storeTensor(global, tensor, stored);
+  EXPECT_EQ(stored.back(), 0); // columns 5 .. 31 are padding
   // [panel][k][column]: element (n, k) is at 32 k + n.
   float element;
   std::memcpy(&element, &stored[(32 * 4 + 3) * 4], 4);
