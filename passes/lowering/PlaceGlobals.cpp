@@ -17,13 +17,22 @@ static bool isModelsOwn(dit::GlobalOp global) {
          global.getRole() == Role::Constant;
 }
 
-/// True where every value of the global is known now.
-static bool hasValues(dit::GlobalOp global) {
-  return !global.getPieces().empty() &&
-         llvm::all_of(global.getPieces().getAsRange<PieceAttr>(),
-                      [](PieceAttr piece) {
-                        return isa<ElementsAttr>(piece.getSource());
-                      });
+/// Whether the values of a global's pieces are known now. A plan has values for
+/// a whole global or for none of it, and only where nobody writes it.
+static FailureOr<bool> hasValues(dit::GlobalOp global, bool written) {
+  auto pieces = global.getPieces().getAsRange<PieceAttr>();
+  int64_t known = llvm::count_if(pieces, [](PieceAttr piece) {
+    return isa<ElementsAttr>(piece.getSource());
+  });
+  if (known == 0)
+    return false;
+  if (known != static_cast<int64_t>(global.getPieces().size()))
+    return global.emitOpError("has values for ")
+           << known << " of its " << global.getPieces().size() << " pieces";
+  if (written || !isModelsOwn(global))
+    return global.emitOpError("has values, but is written: a plan's values are "
+                              "mapped read-only");
+  return true;
 }
 
 namespace {
@@ -52,8 +61,10 @@ struct PlaceGlobals : dit::impl::PlaceGlobalsBase<PlaceGlobals> {
         continue;
       }
       bool external = externalWeights && global.getRole() == Role::Parameter;
-      bool mapped = isModelsOwn(global) && hasValues(global) && !external &&
-                    !written.contains(name);
+      FailureOr<bool> known = hasValues(global, written.contains(name));
+      if (failed(known))
+        return signalPassFailure();
+      bool mapped = *known && !external;
       int64_t &end = mapped ? mappedBytes : memoryBytes;
       int64_t bytes = plan::getStoredBytes(global);
       global->setAttr(

@@ -24,7 +24,7 @@ dit.global @drawn parameter : tensor<3xf32> pieces [#drawn]
 // A parameter that a step writes has memory.
 // CHECK: dit.global @trained parameter
 // CHECK-SAME: mapped = false, offset = 192
-dit.global @trained parameter : tensor<3xf32> pieces [#one]
+dit.global @trained parameter : tensor<3xf32> pieces [#drawn]
 // No weight file has a constant.
 // CHECK: dit.global @table constant
 // CHECK-SAME: mapped = true, offset = 64
