@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/simplify/Match.h"
 
 using namespace mlir;
 
@@ -82,6 +83,38 @@ struct FoldBias : OpRewritePattern<arith::AddFOp> {
   }
 };
 
+/// ((x · s) w) · t → (x w) · (s · t): ONNX Runtime moves GELU's ½ behind the
+/// next product.
+struct MergeScales : OpRewritePattern<arith::MulFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::MulFOp op,
+                                PatternRewriter &rewriter) const override {
+    for (unsigned side : {0u, 1u}) {
+      auto after = getSplat(op->getOperand(1 - side));
+      MatmulOp product = findProduct(op->getOperand(side));
+      if (!after || !product || product.getBias() || !isLinear(product))
+        continue;
+      auto scaled = product.getLhs().getDefiningOp<arith::MulFOp>();
+      auto before = scaled ? getSplat(scaled.getRhs()) : std::nullopt;
+      if (!before)
+        continue;
+      Location loc = op.getLoc();
+      RankedTensorType type = getTensorType(op.getResult());
+      Value result = MatmulOp::create(rewriter, loc, product.getType(),
+                                      scaled.getLhs(), product.getRhs(),
+                                      Value(), product.getTransposeRhs());
+      result = createReshape(rewriter, loc, result, type.getShape());
+      if (*before * *after != 1)
+        result = arith::MulFOp::create(
+            rewriter, loc, result,
+            createSplat(rewriter, loc, type, *before * *after));
+      rewriter.replaceOp(op, result);
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no scale on both sides");
+  }
+};
+
 /// Rows as [B, T, K]: what was flattened to [B·T, K] for the product is not,
 /// and more than one dimension of tokens becomes one.
 struct MakeRowsThreeDimensional : OpRewritePattern<MatmulOp> {
@@ -125,8 +158,8 @@ struct FoldLinear : dit::impl::FoldLinearBase<FoldLinear> {
   using FoldLinearBase::FoldLinearBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<TransposeSharedRhs, FoldBias, MakeRowsThreeDimensional>(
-        &getContext());
+    patterns.add<TransposeSharedRhs, FoldBias, MergeScales,
+                 MakeRowsThreeDimensional>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     if (report)

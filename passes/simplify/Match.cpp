@@ -26,14 +26,24 @@ std::optional<double> dit::getSplat(Value value) {
   return std::nullopt;
 }
 
-bool dit::isNear(double number, double expected, Value value) {
-  auto type = dyn_cast<FloatType>(getTensorType(value).getElementType());
-  if (!type)
-    return number == expected;
-  // Two units in the last place, of fp32 at the finest: constants written in
-  // decimal by hand differ there.
-  double unit = std::ldexp(1.0, -std::min(23u, type.getFPMantissaWidth() - 1));
-  return std::abs(number - expected) <= 2 * unit * std::abs(expected);
+/// `number` rounded to `semantics`.
+static double roundTo(double number, const llvm::fltSemantics &semantics) {
+  bool losesInfo;
+  llvm::APFloat value(number);
+  value.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+  return value.convertToDouble();
+}
+
+bool dit::isNear(double number, double expected) {
+  // Two units in the last place of fp32: constants written in decimal by hand
+  // differ there. What an exporter rounded further is that number exactly.
+  constexpr double tolerance = 0x1p-22;
+  for (double candidate :
+       {expected, roundTo(expected, llvm::APFloat::IEEEhalf()),
+        roundTo(expected, llvm::APFloat::BFloat())})
+    if (std::abs(number - candidate) <= tolerance * std::abs(expected))
+      return true;
+  return false;
 }
 
 Value dit::skipCasts(Value value) {
@@ -165,7 +175,7 @@ Value dit::matchMean(Value value) {
           sum.getDims()[0] != type.getRank() - 1)
         return {};
       double length = static_cast<double>(type.getShape().back());
-      return isNear(scale, 1 / length, value) ? sum.getInput() : Value();
+      return isNear(scale, 1 / length) ? sum.getInput() : Value();
     }
     if (isa<arith::MulFOp>(op)) {
       unsigned constant = getSplat(op->getOperand(1)) ? 1 : 0;

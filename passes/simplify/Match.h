@@ -19,9 +19,9 @@ namespace dit {
 /// The number that every element of a constant is.
 std::optional<double> getSplat(mlir::Value value);
 
-/// True where `number` is `expected` to the precision of `value`'s element
-/// type, in which the exporter rounded it.
-bool isNear(double number, double expected, mlir::Value value);
+/// True where `number` is `expected` as an exporter writes it: in fp32, or
+/// rounded to fp16 or bf16.
+bool isNear(double number, double expected);
 
 /// `value` without the float casts around it.
 mlir::Value skipCasts(mlir::Value value);

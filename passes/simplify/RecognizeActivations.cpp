@@ -65,45 +65,64 @@ static bool isTanhArgument(Value value, Value x) {
         return false;
     }
   }
-  return isNear(linearScale, root, x) &&
-         isNear(cubicScale / linearScale, cubic, x);
+  return isNear(linearScale, root) && isNear(cubicScale / linearScale, cubic);
 }
 
 namespace {
 
-/// ½ x (1 + tanh(…)) and ½ x (1 + erf(x / √2)).
+/// True where the product goes on: its only user multiplies by a constant.
+static bool isScaledLater(arith::MulFOp op) {
+  if (!op->hasOneUse())
+    return false;
+  Operation *user = *op->getUsers().begin();
+  return isa<arith::MulFOp>(user) &&
+         (getSplat(user->getOperand(0)) || getSplat(user->getOperand(1)));
+}
+
+/// ½ x (1 + tanh(…)) and ½ x (1 + erf(x / √2)). Where an optimiser took the ½
+/// elsewhere, twice the GELU is left.
 struct RecognizeGelu : OpRewritePattern<arith::MulFOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(arith::MulFOp op,
                                 PatternRewriter &rewriter) const override {
     Product product = matchProduct(op.getResult());
-    if (product.scale != 0.5 || product.factors.size() != 2)
+    bool isWhole = product.scale == 0.5;
+    if ((!isWhole && (product.scale != 1 || isScaledLater(op))) ||
+        product.factors.size() != 2)
       return rewriter.notifyMatchFailure(op, "is not ½ · x · f");
     for (unsigned side : {0u, 1u}) {
       Value x = product.factors[side];
-      Value inner = matchOnePlus(product.factors[1 - side]);
-      Operation *function = inner ? inner.getDefiningOp() : nullptr;
-      if (!function)
-        continue;
-      std::optional<Approximate> kind;
-      if (isa<math::TanhOp>(function) &&
-          isTanhArgument(function->getOperand(0), x))
-        kind = Approximate::Tanh;
-      if (isa<math::ErfOp>(function)) {
-        Product argument = matchProduct(function->getOperand(0), x);
-        if (isNear(argument.scale, 0.7071067811865476, x) && argument.take(x) &&
-            argument.factors.empty())
-          kind = Approximate::None;
-      }
+      auto kind = matchGate(product.factors[1 - side], x);
       if (!kind)
         continue;
-      Value gelu = GeluOp::create(rewriter, op.getLoc(), x, *kind);
-      rewriter.replaceOp(
-          op, createCast(rewriter, op.getLoc(), gelu,
-                         getTensorType(op.getResult()).getElementType()));
+      Location loc = op.getLoc();
+      RankedTensorType type = getTensorType(op.getResult());
+      Value gelu =
+          createCast(rewriter, loc, GeluOp::create(rewriter, loc, x, *kind),
+                     type.getElementType());
+      if (!isWhole)
+        gelu = arith::MulFOp::create(rewriter, loc, gelu,
+                                     createSplat(rewriter, loc, type, 2));
+      rewriter.replaceOp(op, gelu);
       return success();
     }
     return rewriter.notifyMatchFailure(op, "f is not 1 + tanh or 1 + erf");
+  }
+
+  /// The GELU whose factor 1 + tanh(…x…) or 1 + erf(x / √2) `value` is.
+  static std::optional<Approximate> matchGate(Value value, Value x) {
+    Value inner = matchOnePlus(value);
+    Operation *function = inner ? inner.getDefiningOp() : nullptr;
+    if (isa_and_nonnull<math::TanhOp>(function) &&
+        isTanhArgument(function->getOperand(0), x))
+      return Approximate::Tanh;
+    if (isa_and_nonnull<math::ErfOp>(function)) {
+      Product argument = matchProduct(function->getOperand(0), x);
+      if (isNear(argument.scale, 0.7071067811865476) && argument.take(x) &&
+          argument.factors.empty())
+        return Approximate::None;
+    }
+    return std::nullopt;
   }
 };
 
