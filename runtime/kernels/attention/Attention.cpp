@@ -187,9 +187,10 @@ void AttentionKernel::packQueries(const Block &block, const void *q,
   const int64_t columns = pairs ? shape.headDim / 2 : shape.headDim;
   if (block.queries != block.lanes)
     std::fill_n(stage.queries, columns * block.lanes * 4, 0);
-  if (shape.type == ElementType::F32) {
-    operations->transpose(from, shape.q.tokenStride, block.queries, columns,
-                          stage.queries, block.lanes);
+  if (shape.type == ElementType::F32 ||
+      (pairs && shape.q.tokenStride % 2 == 0)) {
+    operations->transpose(from, shape.q.tokenStride / (pairs ? 2 : 1),
+                          block.queries, columns, stage.queries, block.lanes);
     return;
   }
   for (int64_t i = 0; i != block.queries; ++i) {
@@ -328,22 +329,12 @@ void AttentionKernel::storeOutput(const Block &block,
                                   Staging &stage) const {
   for (int64_t lane = 0; lane != block.lanes; ++lane)
     stage.correction[lane] = 1.0f / stage.sum[lane];
-  operations->scaleLanes(stage.output, shape.valueDim, block.lanes,
-                         stage.correction);
   char *to =
       const_cast<char *>(addressOf(pointers.output, shape.type, shape.output,
                                    block.batch, block.query, block.head));
-  if (shape.type == ElementType::F32) {
-    operations->transpose(stage.output, block.lanes, shape.valueDim,
-                          block.queries, to, shape.output.tokenStride);
-  } else {
-    operations->transpose(stage.output, block.lanes, shape.valueDim,
-                          block.queries, stage.buffer, shape.valueDim);
-    for (int64_t i = 0; i != block.queries; ++i)
-      operations->narrow(
-          reinterpret_cast<const float *>(stage.buffer) + i * shape.valueDim,
-          shape.type, to + i * shape.output.tokenStride * 2, shape.valueDim);
-  }
+  operations->storeTransposed(stage.output, block.lanes, shape.valueDim,
+                              block.queries, stage.correction, shape.type, to,
+                              shape.output.tokenStride);
   if (!pointers.logSumExp)
     return;
   float *logSumExp =

@@ -1,4 +1,9 @@
 //===- Layout.cpp - Conversions and transpositions of tiles ---------------===//
+//
+// Transpositions go square by square, `lanes` x `lanes` 32-bit elements in
+// registers. A 16-bit result is transposed as pairs of neighbouring rows.
+//
+//===----------------------------------------------------------------------===//
 
 #include "runtime/kernels/tile/TileFunctions.h"
 #include "runtime/kernels/tile/Vector.h"
@@ -34,25 +39,6 @@ void widenPairs(const void *from, float *to, int64_t pairs, int64_t columns) {
       storeUnaligned(odd + i, both & 0xffff0000u);
     }
   }
-}
-
-template <ElementType type>
-static void narrowAs(const float *from, void *to, int64_t count) {
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes)
-    store<type>(to, i, loadUnaligned<Float>(from + i));
-  if (i != count)
-    storeFirst<type>(to, i, count - i,
-                     loadFirst<ElementType::F32>(from, i, count - i));
-}
-
-void narrow(const float *from, ElementType type, void *to, int64_t count) {
-  if (type == ElementType::F32)
-    narrowAs<ElementType::F32>(from, to, count);
-  else if (type == ElementType::BF16)
-    narrowAs<ElementType::BF16>(from, to, count);
-  else
-    narrowAs<ElementType::F16>(from, to, count);
 }
 
 /// A square at the edge: its missing rows are zero, its missing columns are
@@ -107,6 +93,95 @@ void transpose(const void *from, int64_t fromStride, int64_t rows,
     }
 }
 
+/// A vector of a row times its columns' factors.
+DIT_INLINE Float scaledRow(const float *row, const float *factors) {
+  return loadUnaligned<Float>(row) * loadUnaligned<Float>(factors);
+}
+
+/// One square: `rows` 32-bit elements of each of `columns` columns, at most
+/// `lanes` of both; exactly that if `whole`.
+template <ElementType type, bool whole>
+DIT_INLINE void storeSquare(const float *from, int64_t fromStride, int64_t rows,
+                            int64_t columns, const float *factors, char *to,
+                            int64_t toStride) {
+  constexpr int64_t step = type == ElementType::F32 ? 1 : 2;
+  Float vectors[lanes];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < lanes; ++i) {
+    const float *row = from + i * step * fromStride;
+    if (!whole && i >= rows)
+      vectors[i] = Float{};
+    else if constexpr (type == ElementType::F32)
+      vectors[i] = scaledRow(row, factors);
+    else
+      vectors[i] = (Float)narrowPairs<type>(
+          scaledRow(row, factors), scaledRow(row + fromStride, factors));
+  }
+  transposeSquare(vectors);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < lanes; ++i) {
+    if (!whole && i >= columns)
+      break;
+    char *target = to + i * toStride * bytesOf(type);
+    if (whole || rows >= lanes)
+      storeUnaligned(target, vectors[i]);
+    else
+      storeFirst<ElementType::F32>(target, 0, rows, vectors[i]);
+  }
+}
+
+/// storeTransposed of at most `lanes` columns.
+template <ElementType type>
+static void storeTransposedColumns(const float *from, int64_t fromStride,
+                                   int64_t rows, int64_t columns,
+                                   const float *factors, char *to,
+                                   int64_t toStride) {
+  constexpr int64_t step = type == ElementType::F32 ? 1 : 2;
+  for (int64_t row = 0; row + step <= rows; row += step * lanes) {
+    const int64_t left = (rows - row) / step;
+    const float *square = from + row * fromStride;
+    char *turned = to + row * bytesOf(type);
+    if (left >= lanes && columns >= lanes)
+      storeSquare<type, true>(square, fromStride, lanes, lanes, factors, turned,
+                              toStride);
+    else
+      storeSquare<type, false>(square, fromStride, left, columns, factors,
+                               turned, toStride);
+  }
+  if (rows % step == 0)
+    return;
+  // The last of an odd number of rows.
+  char last[2 * lanes];
+  store<type>(last, 0, scaledRow(from + (rows - 1) * fromStride, factors));
+  for (int i = 0; i != lanes && i != columns; ++i)
+    __builtin_memcpy(to + (i * toStride + rows - 1) * 2, last + 2 * i, 2);
+}
+
+template <ElementType type>
+static void storeTransposedAs(const float *from, int64_t fromStride,
+                              int64_t rows, int64_t columns,
+                              const float *factors, void *to,
+                              int64_t toStride) {
+  for (int64_t column = 0; column < columns; column += lanes)
+    storeTransposedColumns<type>(
+        from + column, fromStride, rows, columns - column, factors + column,
+        static_cast<char *>(to) + column * toStride * bytesOf(type), toStride);
+}
+
+void storeTransposed(const float *from, int64_t fromStride, int64_t rows,
+                     int64_t columns, const float *factors, ElementType type,
+                     void *to, int64_t toStride) {
+  if (type == ElementType::F32)
+    storeTransposedAs<ElementType::F32>(from, fromStride, rows, columns,
+                                        factors, to, toStride);
+  else if (type == ElementType::BF16)
+    storeTransposedAs<ElementType::BF16>(from, fromStride, rows, columns,
+                                         factors, to, toStride);
+  else
+    storeTransposedAs<ElementType::F16>(from, fromStride, rows, columns,
+                                        factors, to, toStride);
+}
+
 void interleave(const void *even, const void *odd, void *to, int64_t count) {
   const char *low = static_cast<const char *>(even);
   const char *high = static_cast<const char *>(odd);
@@ -130,7 +205,8 @@ void interleave(const void *even, const void *odd, void *to, int64_t count) {
   }
 }
 
-const TileOperations operations = {widen,      widenPairs, narrow,  transpose,
-                                   interleave, epilogue,   softmax, scaleLanes};
+const TileOperations operations = {widen,           widenPairs, transpose,
+                                   storeTransposed, interleave, epilogue,
+                                   softmax,         scaleLanes};
 
 } // namespace dit::runtime::DIT_INSTRUCTION_SET

@@ -20,22 +20,6 @@ constexpr int group = 32 / lanes; // vectors of 32 queries
 constexpr float log2e = 0x1.715476p+0f;
 constexpr float minusInfinity = -__builtin_inff();
 
-/// The bf16 pairs {even, odd} of two vectors.
-DIT_INLINE Unsigned narrowPairs(Float even, Float odd) {
-#if defined(__AVX512BF16__)
-  // The conversion puts even's lanes below odd's.
-  const __m512i order = (__m512i)(Unsigned{
-      0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006,
-      0x170007, 0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d,
-      0x1e000e, 0x1f000f});
-  return (Unsigned)_mm512_permutexvar_epi16(
-      order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
-#else
-  return __builtin_convertvector(narrowBF16(even), Unsigned) |
-         __builtin_convertvector(narrowBF16(odd), Unsigned) << 16;
-#endif
-}
-
 /// The largest exponent of each of 32 queries; in natural units the exponents
 /// replace the scores.
 template <bool natural>
@@ -104,7 +88,7 @@ static void softmaxGroup(const SoftmaxBlock &block, int64_t query) {
       if constexpr (paired) {
         char *pairs = static_cast<char *>(block.pairs) +
                       4 * (key / 2 * block.queries + query + i * lanes);
-        storeUnaligned(pairs, narrowPairs(a, b));
+        storeUnaligned(pairs, narrowPairs<ElementType::BF16>(a, b));
       } else {
         storeUnaligned(even + i * lanes, a);
         storeUnaligned(odd + i * lanes, b);
@@ -121,7 +105,7 @@ static void softmaxGroup(const SoftmaxBlock &block, int64_t query) {
       if constexpr (paired)
         storeUnaligned(static_cast<char *>(block.pairs) +
                            4 * (key / 2 * block.queries + lane),
-                       narrowPairs(a, Float{}));
+                       narrowPairs<ElementType::BF16>(a, Float{}));
       else
         storeUnaligned(last, a);
     }

@@ -14,9 +14,11 @@ namespace dit::runtime::DIT_INSTRUCTION_SET {
 /// Each does what the member of TileOperations of its name says.
 void widen(plan::ElementType type, const void *from, float *to, int64_t count);
 void widenPairs(const void *from, float *to, int64_t pairs, int64_t columns);
-void narrow(const float *from, plan::ElementType type, void *to, int64_t count);
 void transpose(const void *from, int64_t fromStride, int64_t rows,
                int64_t columns, void *to, int64_t toStride);
+void storeTransposed(const float *from, int64_t fromStride, int64_t rows,
+                     int64_t columns, const float *factors,
+                     plan::ElementType type, void *to, int64_t toStride);
 void interleave(const void *even, const void *odd, void *to, int64_t count);
 void epilogue(const EpilogueTile &tile);
 void softmax(const SoftmaxBlock &block);

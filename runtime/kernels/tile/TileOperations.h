@@ -87,13 +87,16 @@ struct TileOperations {
   void (*widenPairs)(const void *from, float *to, int64_t pairs,
                      int64_t columns);
 
-  /// `count` fp32 elements to F32, F16 or BF16.
-  void (*narrow)(const float *from, plan::ElementType type, void *to,
-                 int64_t count);
-
   /// to[column][row] = from[row][column] for 32-bit elements.
   void (*transpose)(const void *from, int64_t fromStride, int64_t rows,
                     int64_t columns, void *to, int64_t toStride);
+
+  /// to[column][row] = from[row][column] * factors[column], from fp32 to F32,
+  /// F16 or BF16; strides in elements. from and factors are padded to whole
+  /// vectors.
+  void (*storeTransposed)(const float *from, int64_t fromStride, int64_t rows,
+                          int64_t columns, const float *factors,
+                          plan::ElementType type, void *to, int64_t toStride);
 
   /// to[i] = {even[i], odd[i]} for 16-bit elements; odd may be null: zeros.
   void (*interleave)(const void *even, const void *odd, void *to,

@@ -117,6 +117,27 @@ DIT_INLINE void store(void *base, int64_t index, Float value) {
     storeUnaligned(to, __builtin_convertvector(value, Float16));
 }
 
+/// The 16-bit pairs {even, odd} of two vectors.
+template <ElementType type>
+DIT_INLINE Unsigned narrowPairs(Float even, Float odd) {
+#if defined(__AVX512BF16__)
+  if constexpr (type == ElementType::BF16) {
+    // The conversion puts even's lanes below odd's.
+    const __m512i order = (__m512i)(Unsigned{
+        0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006,
+        0x170007, 0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d,
+        0x1e000e, 0x1f000f});
+    return (Unsigned)_mm512_permutexvar_epi16(
+        order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
+  }
+#endif
+  Half low, high;
+  store<type>(&low, 0, even);
+  store<type>(&high, 0, odd);
+  return __builtin_convertvector(low, Unsigned) |
+         __builtin_convertvector(high, Unsigned) << 16;
+}
+
 /// The first `count` < lanes elements, zero in the other lanes; nothing past
 /// them is touched.
 template <ElementType type>
