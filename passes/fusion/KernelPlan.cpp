@@ -2,10 +2,10 @@
 #include "passes/fusion/KernelPlan.h"
 
 #include "dialects/dit/StridedView.h"
-#include "llvm/ADT/STLExtras.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/fusion/KernelSpace.h"
 #include "passes/fusion/OpKinds.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace dit;
@@ -168,6 +168,29 @@ unsigned KernelPlan::addKernel(OpResult result) {
   return kernel;
 }
 
+/// The kernel that makes another operand of an anchor that reads `results`, if
+/// it could make them too: one launch for q, k and v.
+std::optional<unsigned>
+KernelPlan::findNeighbour(Operation *op, ArrayRef<OpResult> results) const {
+  RowSpace space = chooseSpace(results.front(), positions);
+  SmallVector<Launch> readers;
+  for (Value result : results)
+    appendReaders(result, readers);
+  for (Launch reader : readers) {
+    if (!reader.anchor)
+      continue;
+    for (OpOperand &operand : reader.anchor->getOpOperands()) {
+      auto producer = producers.find(getReadBuffer(operand));
+      if (producer == producers.end())
+        continue;
+      unsigned kernel = find(producer->second);
+      if (kernels[kernel].space == space && canJoin(kernel, op, readers))
+        return kernel;
+    }
+  }
+  return std::nullopt;
+}
+
 //===----------------------------------------------------------------------===//
 // The walk
 //===----------------------------------------------------------------------===//
@@ -243,7 +266,7 @@ void KernelPlan::mergeConsumers(Operation *op,
 }
 
 /// Gives `op`'s results that somebody reads to one kernel: the first consumer
-/// that can hold them, else a new one.
+/// that can hold them, else one that works for the same anchor, else a new one.
 void KernelPlan::makeBuffer(Operation *op, ArrayRef<unsigned> consumers,
                             std::string reason) {
   std::optional<unsigned> home;
@@ -273,7 +296,9 @@ void KernelPlan::makeBuffer(Operation *op, ArrayRef<unsigned> consumers,
                    ? "not fused: " + reason
                    : "not fused into " + Twine(consumers.size()) +
                          " kernels that use it: " + reason);
-    home = addKernel(read.front());
+    home = findNeighbour(op, read);
+    if (!home)
+      home = addKernel(read.front());
   }
   // Constants stay with those who use them; only anchors need them in memory.
   if (isa<arith::ConstantOp>(op))

@@ -15,7 +15,8 @@
 //     needs the other's results; where that cannot be, the first of them whose
 //     points are the value's elements has the value as one more result and the
 //     others read it; where that closes a cycle, or none is like that, the
-//     value gets a kernel of its own.
+//     value gets a kernel of its own, or joins one that makes another operand
+//     of the same attention.
 //
 // Everything is ordered by the ops' positions: no set or map is iterated.
 //
@@ -93,6 +94,9 @@ private:
                   std::string reason);
 
   unsigned addKernel(mlir::OpResult result);
+  std::optional<unsigned>
+  findNeighbour(mlir::Operation *op,
+                llvm::ArrayRef<mlir::OpResult> results) const;
   void addResult(unsigned kernel, mlir::OpResult result);
   void take(unsigned kernel, mlir::Operation *op);
   void merge(unsigned first, unsigned second);
@@ -103,6 +107,8 @@ private:
   bool isAligned(unsigned kernel, mlir::Operation *op) const;
   bool canHold(unsigned kernel, mlir::Operation *op, std::string &reason) const;
   bool canMerge(unsigned first, unsigned second) const;
+  bool canJoin(unsigned kernel, mlir::Operation *op,
+               llvm::ArrayRef<Launch> readers) const;
   bool isDuplicated(mlir::Operation *op) const;
 
   void appendReaders(mlir::Value value,

@@ -237,3 +237,19 @@ bool KernelPlan::canMerge(unsigned first, unsigned second) const {
          !reaches({nullptr, first}, second) &&
          !reaches({nullptr, second}, first);
 }
+
+/// True where a kernel that does not need `op` may compute it all the same for
+/// `readers`.
+bool KernelPlan::canJoin(unsigned kernel, Operation *op,
+                         ArrayRef<Launch> readers) const {
+  const PlannedKernel &planned = kernels[kernel];
+  return planned.results.size() + planned.operands.size() +
+                 op->getNumOperands() <
+             maxOperands &&
+         llvm::none_of(
+             readers,
+             [&](Launch reader) {
+               return (!reader.anchor && reader.kernel == kernel) ||
+                      reaches(reader, kernel);
+             });
+}
