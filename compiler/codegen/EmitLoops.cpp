@@ -154,70 +154,71 @@ Value KernelEmitter::emitVectorStep(Value base, IndexRange range, int64_t width,
   return next;
 }
 
-/// Vectors over [0, size), cut at `cuts` (which hold 0 and size): vectors of
-/// which several in turn have an accumulator each, single vectors, and one with
-/// a mask.
+/// Vectors over [0, size), cut at `cuts` (which hold 0 and size). Vector j goes
+/// to accumulator j mod their number: `accumulators` is kept turned so that the
+/// next is in front. Cheap bodies are repeated for all accumulators in a loop's
+/// turn, others turn the accumulators instead.
 SmallVector<Value> KernelEmitter::emitLanes(ArrayRef<int64_t> cuts,
-                                            ValueRange inits, LaneBody body) {
-  int64_t size = cuts.back(), width = getWidth(size);
+                                            ValueRange inits, bool isCheap,
+                                            LaneBody body) {
+  int64_t size = cuts.back(), width = getWidth(size), count = 0;
   SmallVector<Value> accumulators(inits);
-  int64_t turns = std::max<int64_t>(inits.size(), 1);
   Scope &parent = scope();
   std::map<ElementKey, Value> outer;
   std::swap(outer, parent.beingKept);
-
-  // One straight step outside of any loop, in a scope of its own.
-  auto emitStraight = [&](int64_t low, int64_t valid, int64_t turn) {
+  auto turn = [](SmallVectorImpl<Value> &values, int64_t times) {
+    if (!values.empty())
+      std::rotate(values.begin(), values.begin() + times % values.size(),
+                  values.end());
+  };
+  auto emitStep = [&](Value base, IndexRange range, int64_t valid,
+                      SmallVectorImpl<Value> &current) {
+    Value next = emitVectorStep(base, range, width, valid, size,
+                                current.empty() ? Value() : current[0], body);
+    if (next)
+      current[0] = next;
+    turn(current, 1);
+  };
+  // A step outside of any loop, in a scope of its own.
+  auto emitStraight = [&](int64_t low, int64_t valid) {
     Scope inner(parent.block, parent.anchor);
     scopes.push_back(&inner);
-    Value base = lanes.integer(builder.getI64Type(), low);
-    Value next =
-        emitVectorStep(base, {low, low + valid - 1}, width, valid, size,
-                       inits.empty() ? Value() : accumulators[turn], body);
+    emitStep(lanes.integer(builder.getI64Type(), low), {low, low + valid - 1},
+             valid, accumulators);
     scopes.pop_back();
     setInsertionPoint();
-    if (next)
-      accumulators[turn] = next;
+    ++count;
   };
 
+  int64_t together = isCheap ? std::max<int64_t>(inits.size(), 1) : 1;
   for (size_t cut = 0; cut + 1 < cuts.size(); ++cut) {
     int64_t low = cuts[cut], high = cuts[cut + 1];
-    for (int64_t together : {turns, int64_t(1)}) {
-      int64_t step = together * width, end = low + (high - low) / step * step;
-      if (end - low > step) {
-        Value from = lanes.integer(builder.getI64Type(), low);
-        Value to = lanes.integer(builder.getI64Type(), end);
-        IndexRange range = {low, end - 1};
-        ValueRange carried =
-            ValueRange(accumulators)
-                .take_front(std::min<int64_t>(together, inits.size()));
-        SmallVector<Value> final = emitLoop(
-            from, to, step, carried,
-            [&](Value base, ValueRange current) -> SmallVector<Value> {
-              SmallVector<Value> next;
-              for (int64_t turn = 0; turn < together; ++turn) {
-                Value own = base;
-                if (turn)
-                  own = lanes.make<arith::AddIOp>(
-                      base, lanes.integer(base.getType(), turn * width));
-                Value value = emitVectorStep(
-                    own, range, width, width, size,
-                    current.empty() ? Value() : current[turn], body);
-                if (value)
-                  next.push_back(value);
-              }
-              return next;
-            });
-        llvm::copy(final, accumulators.begin());
-      } else if (end - low == step) {
-        for (int64_t turn = 0; turn < together; ++turn)
-          emitStraight(low + turn * width, width, turn);
-      }
+    int64_t turns = (high - low) / (together * width);
+    if (turns > 1) {
+      int64_t end = low + turns * together * width;
+      Value from = lanes.integer(builder.getI64Type(), low);
+      Value to = lanes.integer(builder.getI64Type(), end);
+      accumulators =
+          emitLoop(from, to, together * width, accumulators,
+                   [&](Value base, ValueRange carried) -> SmallVector<Value> {
+                     SmallVector<Value> current(carried);
+                     for (int64_t step = 0; step < together; ++step) {
+                       Value own = base;
+                       if (step)
+                         own = lanes.make<arith::AddIOp>(
+                             base, lanes.integer(base.getType(), step * width));
+                       emitStep(own, {low, end - 1}, width, current);
+                     }
+                     return current;
+                   });
+      count += turns * together;
       low = end;
     }
-    if (low < high)
-      emitStraight(low, high - low, 0);
+    for (; low < high; low += width)
+      emitStraight(low, std::min(width, high - low));
   }
+  if (!accumulators.empty())
+    turn(accumulators, accumulators.size() - count % accumulators.size());
   parent.kept.merge(parent.beingKept);
   parent.beingKept = std::move(outer);
   return accumulators;
@@ -451,7 +452,7 @@ void KernelEmitter::emitRow(const Index &row) {
         {buffer, emitElement(value, table.delinearize(position, shape))});
   }
   if (!values.empty())
-    emitLanes(prepareLanes(values, indices, lane, size), {},
+    emitLanes(prepareLanes(values, indices, lane, size), {}, /*isCheap=*/false,
               [&](const IndexExpr &index, Value) {
                 Index point = row;
                 point.push_back(index);

@@ -109,9 +109,10 @@ Value KernelEmitter::reduceRow(ReduceKind kind, Value operand, const Index &row,
   SmallVector<Value> inits(size >= 4 * width ? 4 : 1,
                            makeNeutral(lanes, kind, type));
   SmallVector<Value> parts =
-      emitLanes(cuts, inits, [&](const IndexExpr &lane, Value current) {
-        return combine(kind, current, at(lane));
-      });
+      emitLanes(cuts, inits, multiUse.isCheap(operand),
+                [&](const IndexExpr &lane, Value current) {
+                  return combine(kind, current, at(lane));
+                });
   while (parts.size() > 1) {
     for (size_t pair = 0; pair < parts.size() / 2; ++pair)
       parts[pair] = combine(kind, parts[2 * pair], parts[2 * pair + 1]);

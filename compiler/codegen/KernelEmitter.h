@@ -114,7 +114,7 @@ private:
                              int64_t valid, int64_t size, mlir::Value init,
                              LaneBody body);
   llvm::SmallVector<mlir::Value> emitLanes(llvm::ArrayRef<int64_t> cuts,
-                                           mlir::ValueRange inits,
+                                           mlir::ValueRange inits, bool isCheap,
                                            LaneBody body);
   llvm::SmallVector<int64_t> prepareLanes(llvm::ArrayRef<mlir::Value> values,
                                           llvm::ArrayRef<Index> indices,

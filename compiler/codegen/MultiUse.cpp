@@ -38,6 +38,10 @@ int MultiUse::costOf(Operation *op) {
   return std::min(cost, most);
 }
 
+bool MultiUse::isCheap(Value value) const {
+  return costs.lookup(value) <= 2 * function;
+}
+
 MultiUse::MultiUse(Region &body) {
   Block &block = body.front();
   for (Value argument : block.getArguments())

@@ -25,6 +25,10 @@ public:
     return kept.contains({value, part});
   }
 
+  /// Whether an element of `value` costs so little that a loop over a row may
+  /// well repeat it.
+  bool isCheap(mlir::Value value) const;
+
 private:
   using Loops = std::set<unsigned>;
   int costOf(mlir::Operation *op);
