@@ -100,7 +100,9 @@ LogicalResult Recogniser::findByName(int64_t named, StringRef role,
     if (!taken[index] && matches(argumentName(model, index)))
       named = index;
   if (named < 0)
-    return fail("no argument is named like a " + role);
+    return fail("no argument is named like a " + role +
+                "; what is conditioned on text or pictures can only be run "
+                "forward");
   if (failed(take(named, result)))
     return failure();
   if (!type(result) || !isPerSample(type(result), found.batch))

@@ -92,9 +92,9 @@ LogicalResult ProgramSample::choose(func::FuncOp model,
   options.prediction = prediction;
   options.schedule = schedule;
   if (guidedChannels < 0 || guidedChannels > denoiser.channels)
-    return model.emitOpError("has ") << denoiser.channels << " channels; "
-                                     << guidedChannels.getValue()
-                                     << " of them cannot be guided";
+    return model.emitOpError("has ")
+           << denoiser.channels << " channels; " << guidedChannels.getValue()
+           << " of them cannot be guided";
   // The original DiT guides 3 of its 4 latent channels: published pictures
   // need it.
   bool original = options.learnedSigma && denoiser.channels == 4;
