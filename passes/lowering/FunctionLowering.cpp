@@ -13,6 +13,7 @@
 #include "passes/lowering/FunctionLowering.h"
 
 #include "passes/lowering/InPlace.h"
+#include "passes/lowering/MatrixView.h"
 
 using namespace mlir;
 using namespace dit;

@@ -4,26 +4,12 @@
 
 #include "dialects/dit/StridedView.h"
 #include "dialects/plan/PlanDialect.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "passes/lowering/ConstantTable.h"
 #include "passes/lowering/KernelTable.h"
-#include "passes/lowering/MatrixView.h"
 
 namespace dit {
-
-/// Globals for constants that instructions read.
-class ConstantTable {
-public:
-  explicit ConstantTable(mlir::ModuleOp module) : module(module) {}
-
-  /// The name of the constant global with these values.
-  mlir::StringAttr getGlobal(mlir::arith::ConstantOp constant);
-
-private:
-  mlir::ModuleOp module;
-  llvm::DenseMap<mlir::Attribute, mlir::StringAttr> names;
-};
 
 /// Fills a plan.function with what a step function does.
 class FunctionLowering {

@@ -11,26 +11,6 @@ namespace dit {
 
 using namespace dit;
 
-StringAttr ConstantTable::getGlobal(arith::ConstantOp constant) {
-  auto values = cast<ElementsAttr>(constant.getValue());
-  StringAttr &name = names[values];
-  if (name)
-    return name;
-  auto type = cast<RankedTensorType>(constant.getType());
-  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-  for (unsigned number = names.size() - 1;; ++number) {
-    name = builder.getStringAttr("constant_" + llvm::Twine(number));
-    if (!SymbolTable::lookupSymbolIn(module, name))
-      break;
-  }
-  dit::GlobalOp::create(builder, constant.getLoc(), name.getValue(),
-                        Role::Constant, type,
-                        {PieceAttr::getIdentity("", type, values)});
-  return name;
-}
-
-/// Reads of constants, and tensors of the plan's functions, are of instructions
-/// only: what a step may contain is checked op by op.
 static LogicalResult lowerFunction(func::FuncOp function, KernelTable &kernels,
                                    ConstantTable &constants, bool report) {
   auto step = function->getAttrOfType<StringAttr>("dit.step");

@@ -72,3 +72,12 @@ func.func @f() attributes {dit.step = "forward"} {
   %y = dit.matmul %s, %w residual %s : tensor<2x4x16xf32>, tensor<16x16xf32> residual tensor<2x4x16xf32> -> tensor<2x4x16xf32>
   return
 }
+
+// -----
+
+// expected-error @below {{must be one block}}
+func.func @f() attributes {dit.step = "forward"} {
+  return
+^unreachable:
+  return
+}
