@@ -6,10 +6,11 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/dit/StridedView.h"
 
-#include "compiler/Compiler.h"
 #include "dialects/dit/Builders.h"
 
-#include "mlir/Parser/Parser.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "gtest/gtest.h"
 #include <numeric>
 #include <random>
@@ -95,10 +96,8 @@ struct Chain {
 } // namespace
 
 TEST(StridedView, RandomChains) {
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry);
-  context.loadAllAvailableDialects();
+  MLIRContext context;
+  context.loadDialect<DitDialect, arith::ArithDialect, tensor::TensorDialect>();
   std::mt19937 random(3);
   int strided = 0, contiguous = 0, whole = 0, none = 0;
   for (int round = 0; round < 2000; ++round) {
