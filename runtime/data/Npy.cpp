@@ -220,7 +220,8 @@ llvm::Expected<Array> dit::runtime::decodeNpy(llvm::ArrayRef<uint8_t> file) {
     return malformed("npy: truncated in the header at byte " +
                      llvm::Twine(file.size()));
   llvm::Expected<Header> header =
-      HeaderParser({reinterpret_cast<const char *>(&file[start]), length})
+      HeaderParser(
+          {reinterpret_cast<const char *>(file.data() + start), length})
           .parse();
   if (!header)
     return header.takeError();

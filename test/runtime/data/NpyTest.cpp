@@ -129,7 +129,7 @@ TEST(NpyTest, OtherTypesAreUnsupported) {
 
 TEST(NpyTest, HeadersThatAreBroken) {
   for (const std::string &dictionary :
-       {std::string("nonsense"), std::string("{'descr': '<f4'"),
+       {std::string(), std::string("nonsense"), std::string("{'descr': '<f4'"),
         std::string("{'descr' '<f4'}"), std::string("{'descr': '<f4', }"),
         std::string("{'a': 1}"), header("|u1", "(1,)") + "x",
         header("|u1", "(1)"), header("|u1", "(-1,)"), header("|u1", "(1"),
@@ -142,6 +142,11 @@ TEST(NpyTest, HeadersThatAreBroken) {
     EXPECT_EQ(code, Exit::Malformed) << dictionary;
     EXPECT_NE(text.find("npy"), std::string::npos) << text;
   }
+}
+
+// Found by the fuzzer: the header begins where the file ends.
+TEST(NpyTest, EmptyHeaderAtTheEnd) {
+  EXPECT_EQ(failureOf(npy("", {})).first, Exit::Malformed);
 }
 
 TEST(NpyTest, TruncatedAnywhere) {
