@@ -6,6 +6,7 @@
 #include "passes/simplify/Passes.h"
 
 #include "dialects/dit/Builders.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/simplify/GlobalLayout.h"
 
@@ -36,6 +37,13 @@ public:
 
 private:
   bool step() {
+    bool changed = false;
+    module.walk([&](Operation *op) {
+      if (auto concat = dyn_cast<tensor::ConcatOp>(op))
+        changed |= joinReads(concat);
+      else if (isa<TransposeOp>(op) || isReshape(op))
+        changed |= castLater(op);
+    });
     Reads reads;
     module.walk([&](ReadOp read) {
       auto global = symbols.lookup<GlobalOp>(read.getGlobal());
@@ -43,7 +51,6 @@ private:
                      global.getRole() == Role::Constant))
         reads[global].push_back(read);
     });
-    bool changed = false;
     for (auto &[global, list] : reads)
       changed |= absorb(global, list);
     return changed;
@@ -51,6 +58,66 @@ private:
 
   static bool isReshape(Operation *op) {
     return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
+  }
+
+  /// view(cast(read)) → cast(view(read)), so that the view can be absorbed.
+  static bool castLater(Operation *view) {
+    Operation *cast = view->getOperand(0).getDefiningOp();
+    if (!isa_and_nonnull<arith::ExtFOp, arith::TruncFOp>(cast) ||
+        !cast->getOperand(0).getDefiningOp<ReadOp>())
+      return false;
+    OpBuilder builder(view);
+    Value read = cast->getOperand(0);
+    IRMapping mapping;
+    mapping.map(view->getOperand(0), read);
+    Operation *first = builder.clone(*view, mapping);
+    RankedTensorType type = getTensorType(view->getResult(0));
+    first->getResult(0).setType(
+        type.clone(getTensorType(read).getElementType()));
+    Value result = createCast(builder, view->getLoc(), first->getResult(0),
+                              type.getElementType());
+    view->getResult(0).replaceAllUsesWith(result);
+    view->erase();
+    // Left, it would be another use of the read, in the file's layout.
+    if (cast->use_empty())
+      cast->erase();
+    return true;
+  }
+
+  /// A concat of reads is a read of one global.
+  bool joinReads(tensor::ConcatOp concat) {
+    auto dim = static_cast<int64_t>(concat.getDim());
+    RankedTensorType type = concat.getResultType();
+    SmallVector<Attribute> pieces;
+    GlobalOp first;
+    int64_t offset = 0;
+    for (Value input : concat.getInputs()) {
+      auto read = input.getDefiningOp<ReadOp>();
+      auto global =
+          read ? symbols.lookup<GlobalOp>(read.getGlobal()) : GlobalOp();
+      if (!global || global.getPieces().empty() ||
+          (first && (global.getRole() != first.getRole() ||
+                     global.getTrainable() != first.getTrainable())) ||
+          (training && global.getTrainable() && !read->hasOneUse()))
+        return false;
+      if (!first)
+        first = global;
+      ArrayRef<int64_t> shape = global.getTensorType().getShape();
+      for (auto piece : global.getPieces().getAsRange<PieceAttr>()) {
+        auto moved = joinPiece(piece, shape, dim, offset, type.getDimSize(dim));
+        if (!moved)
+          return false;
+        pieces.push_back(*moved);
+      }
+      offset += shape[dim];
+    }
+    auto joined = cast<GlobalOp>(first->clone());
+    joined.setPiecesAttr(Builder(module.getContext()).getArrayAttr(pieces));
+    joined.setTypeAttr(TypeAttr::get(type));
+    joined.setSymName((first.getSymName() + ".joined").str());
+    symbols.insert(joined, std::next(first->getIterator()));
+    replace(concat, joined);
+    return true;
   }
 
   bool absorb(GlobalOp global, ArrayRef<ReadOp> reads) {

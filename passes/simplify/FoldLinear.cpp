@@ -83,6 +83,65 @@ struct FoldBias : OpRewritePattern<arith::AddFOp> {
   }
 };
 
+/// Slices of a product's columns that together are all of them, each plus a
+/// bias of its own, are slices of a product with the biases joined: onnxsim
+/// joins the weights of Q, K and V and leaves their biases.
+struct JoinSlicedBiases : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isLinear(op) || op.getBias())
+      return rewriter.notifyMatchFailure(op, "is no product without bias");
+    RankedTensorType type = getTensorType(op.getResult());
+    int64_t last = type.getRank() - 1;
+    std::map<int64_t, std::pair<arith::AddFOp, Value>> parts; // by offset
+    for (Operation *user : op->getUsers()) {
+      auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
+      if (!slice || !slice->hasOneUse() ||
+          slice.getType().getShape().drop_back() !=
+              type.getShape().drop_back() ||
+          slice.getStaticStrides()[last] != 1)
+        return rewriter.notifyMatchFailure(op, "a user is no slice of columns");
+      auto add = dyn_cast<arith::AddFOp>(*slice->getUsers().begin());
+      Value other = !add                                ? Value()
+                    : add.getLhs() == slice.getResult() ? add.getRhs()
+                                                        : add.getLhs();
+      auto bias = other ? other.getDefiningOp<BroadcastOp>() : BroadcastOp();
+      if (!bias || bias.getDims() != ArrayRef(last) ||
+          !bias.getInput().getDefiningOp<ReadOp>())
+        return rewriter.notifyMatchFailure(op, "a slice has no bias");
+      parts[slice.getStaticOffsets()[last]] = {add, bias.getInput()};
+    }
+    int64_t columns = 0;
+    SmallVector<Value> biases;
+    for (auto &[offset, part] : parts) {
+      if (offset != columns)
+        return rewriter.notifyMatchFailure(op, "columns are used otherwise");
+      columns += getTensorType(part.second).getNumElements();
+      biases.push_back(part.second);
+    }
+    if (parts.size() < 2 || columns != type.getShape().back())
+      return rewriter.notifyMatchFailure(op, "columns are left out");
+
+    // Reads can stand anywhere: the joined bias before the product.
+    rewriter.setInsertionPoint(op);
+    for (Value &bias : biases)
+      bias = rewriter.clone(*bias.getDefiningOp())->getResult(0);
+    Value joined =
+        tensor::ConcatOp::create(rewriter, op.getLoc(), /*dim=*/0, biases);
+    Value result = MatmulOp::create(rewriter, op.getLoc(), type, op.getLhs(),
+                                    op.getRhs(), joined, op.getTransposeRhs());
+    for (auto &[offset, part] : parts) {
+      rewriter.setInsertionPoint(part.first);
+      rewriter.replaceOp(
+          part.first,
+          createSlice(rewriter, part.first.getLoc(), result, last, offset,
+                      getTensorType(part.second).getNumElements()));
+    }
+    return success();
+  }
+};
+
 /// ((x · s) w) · t → (x w) · (s · t): ONNX Runtime moves GELU's ½ behind the
 /// next product.
 struct MergeScales : OpRewritePattern<arith::MulFOp> {
@@ -115,6 +174,24 @@ struct MergeScales : OpRewritePattern<arith::MulFOp> {
   }
 };
 
+/// The collapse_shape that flattened the rows of `value`, behind elementwise
+/// ops of one operand that is no constant.
+static tensor::CollapseShapeOp findFlattening(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
+      return collapse;
+    if (!op->hasTrait<OpTrait::Elementwise>())
+      return {};
+    auto *operand = llvm::find_if(op->getOpOperands(), [](OpOperand &operand) {
+      return !getSplat(operand.get());
+    });
+    if (operand == op->getOpOperands().end())
+      return {};
+    value = operand->get();
+  }
+  return {};
+}
+
 /// Rows as [B, T, K]: what was flattened to [B·T, K] for the product is not,
 /// and more than one dimension of tokens becomes one.
 struct MakeRowsThreeDimensional : OpRewritePattern<MatmulOp> {
@@ -130,8 +207,7 @@ struct MakeRowsThreeDimensional : OpRewritePattern<MatmulOp> {
       for (int64_t size : lhs.getShape().drop_front().drop_back())
         tokens *= size;
       rows = {lhs.getDimSize(0), tokens};
-    } else if (auto collapse =
-                   op.getLhs().getDefiningOp<tensor::CollapseShapeOp>();
+    } else if (auto collapse = findFlattening(op.getLhs());
                collapse && lhs.getRank() == 2) {
       ReassociationIndices group = collapse.getReassociationIndices()[0];
       int64_t first = collapse.getSrcType().getDimSize(group[0]);
@@ -158,7 +234,7 @@ struct FoldLinear : dit::impl::FoldLinearBase<FoldLinear> {
   using FoldLinearBase::FoldLinearBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<TransposeSharedRhs, FoldBias, MergeScales,
+    patterns.add<TransposeSharedRhs, FoldBias, JoinSlicedBiases, MergeScales,
                  MakeRowsThreeDimensional>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();

@@ -11,6 +11,7 @@
 #include "passes/simplify/Passes.h"
 
 #include "dialects/dit/Builders.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/simplify/GlobalLayout.h"
 #include "passes/simplify/IndexView.h"
@@ -134,12 +135,12 @@ private:
     SmallVector<GlobalOp> weights, biases;
     for (Operation *product : products) {
       auto matmul = cast<MatmulOp>(product);
-      auto weight = matmul.getRhs().getDefiningOp<ReadOp>();
+      auto weight = findRead(matmul.getRhs());
       if (!weight)
         return "a weight is computed";
       weights.push_back(symbols.lookup<GlobalOp>(weight.getGlobal()));
       if (Value bias = matmul.getBias()) {
-        auto read = bias.getDefiningOp<ReadOp>();
+        auto read = findRead(bias);
         if (!read)
           return "a bias is computed";
         biases.push_back(symbols.lookup<GlobalOp>(read.getGlobal()));
@@ -183,6 +184,20 @@ private:
       op.emitRemark("fused ")
           << (first ? "K and V" : "Q, K and V") << " into one projection";
     return std::nullopt;
+  }
+
+  /// The read that `value` is, or is a widening of.
+  static ReadOp findRead(Value value) {
+    if (auto wide = value.getDefiningOp<arith::ExtFOp>())
+      value = wide.getIn();
+    return value.getDefiningOp<ReadOp>();
+  }
+
+  /// A read of `global` with the element type of `like`.
+  static Value readAs(OpBuilder &builder, Location loc, GlobalOp global,
+                      Value like) {
+    return createCast(builder, loc, createRead(builder, loc, global),
+                      getTensorType(like).getElementType());
   }
 
   /// True where the members lie as we would lay them.

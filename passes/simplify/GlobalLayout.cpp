@@ -133,3 +133,27 @@ std::optional<PieceAttr> dit::interleavePiece(PieceAttr piece,
     order.push_back(box->parts.size() - 1);
   return makePiece(piece, *box, order);
 }
+
+std::optional<PieceAttr> dit::joinPiece(PieceAttr piece,
+                                        ArrayRef<int64_t> shape, int64_t dim,
+                                        int64_t offset, int64_t total) {
+  auto box = splitTarget(piece, shape);
+  if (!box)
+    return std::nullopt;
+  SmallVector<size_t> order;
+  Part *joined = nullptr;
+  for (size_t part = 0; part < box->parts.size(); ++part) {
+    order.push_back(part);
+    if (box->dims[part] != dim)
+      continue;
+    // A dimension in several parts would have to be split at `offset` too.
+    if (joined)
+      return std::nullopt;
+    joined = &box->parts[part];
+  }
+  if (!joined)
+    return std::nullopt;
+  joined->full = total;
+  joined->start += offset;
+  return makePiece(piece, *box, order);
+}

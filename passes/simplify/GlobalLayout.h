@@ -26,6 +26,12 @@ std::optional<PieceAttr> interleavePiece(PieceAttr piece,
                                          llvm::ArrayRef<int64_t> shape,
                                          int64_t index, int64_t count);
 
+/// `piece` of a global of shape `shape` as [offset, offset + size) of dimension
+/// `dim` of a global that has `total` there.
+std::optional<PieceAttr> joinPiece(PieceAttr piece,
+                                   llvm::ArrayRef<int64_t> shape, int64_t dim,
+                                   int64_t offset, int64_t total);
+
 } // namespace dit
 
 #endif // PASSES_SIMPLIFY_GLOBALLAYOUT_H

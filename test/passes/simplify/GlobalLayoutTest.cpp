@@ -164,4 +164,19 @@ TEST_F(GlobalLayoutTest, InterleavesPieces) {
     }
 }
 
+TEST_F(GlobalLayoutTest, JoinsPieces) {
+  // [2, 3] above [4, 3], of which the second is transposed in its file.
+  PieceAttr upper = piece({2, 3}, {0, 1}, {2, 3}, {0, 0}),
+            lower = piece({3, 4}, {1, 0}, {4, 3}, {0, 0});
+  auto first = joinPiece(upper, {2, 3}, 0, 0, 6),
+       second = joinPiece(lower, {4, 3}, 0, 2, 6);
+  ASSERT_TRUE(first && second);
+  Numbers expected = fillGlobal({upper}, 6), below = fillGlobal({lower}, 12);
+  for (int64_t number : below)
+    expected.push_back(number + 6);
+  EXPECT_EQ(fillGlobal({*first, *second}, 18), expected);
+  // A dimension that lies in two parts cannot be made longer.
+  EXPECT_FALSE(joinPiece(piece({2, 2}, {1, 0}, {2, 2}, {0, 0}), {4}, 0, 0, 8));
+}
+
 } // namespace

@@ -65,3 +65,33 @@ func.func @batched_product(%q: tensor<2x4x64x48xf32>, %k: tensor<2x4x48x64xf32>)
   %0 = dit.matmul %q, %k : tensor<2x4x64x48xf32>, tensor<2x4x48x64xf32> -> tensor<2x4x64x64xf32>
   return %0 : tensor<2x4x64x64xf32>
 }
+
+// onnxsim: the MLP between two Gemms stays flattened.
+// CHECK-LABEL: @flattened_through_an_activation
+func.func @flattened_through_an_activation(%x: !x, %w: tensor<768x192xf32>, %u: tensor<192x768xf32>) -> !x {
+  // CHECK-NEXT: %[[H:.*]] = dit.matmul %arg0, %arg1 {transpose_rhs} : {{.*}} -> tensor<2x64x768xf32>
+  // CHECK-NEXT: %[[G:.*]] = dit.gelu %[[H]] approximate = tanh : tensor<2x64x768xf32>
+  // CHECK-NEXT: %[[Y:.*]] = dit.matmul %[[G]], %arg2 {transpose_rhs} : {{.*}} -> tensor<2x64x192xf32>
+  // CHECK-NEXT: return %[[Y]]
+  %0 = tensor.collapse_shape %x [[0, 1], [2]] : !x into tensor<128x192xf32>
+  %1 = dit.matmul %0, %w {transpose_rhs} : tensor<128x192xf32>, tensor<768x192xf32> -> tensor<128x768xf32>
+  %2 = dit.gelu %1 approximate = tanh : tensor<128x768xf32>
+  %3 = dit.matmul %2, %u {transpose_rhs} : tensor<128x768xf32>, tensor<192x768xf32> -> tensor<128x192xf32>
+  %4 = tensor.expand_shape %3 [[0, 1], [2]] output_shape [2, 64, 192] : tensor<128x192xf32> into !x
+  return %4 : !x
+}
+
+// ONNX Runtime: GELU's ½ is the next product's alpha.
+// CHECK-LABEL: @scale_on_both_sides
+func.func @scale_on_both_sides(%x: !x, %w: tensor<768x192xf32>, %b: tensor<768xf32>) -> !h {
+  // CHECK-NEXT: %[[Y:.*]] = dit.matmul %arg0, %arg1 bias %arg2 {transpose_rhs}
+  // CHECK-NEXT: return %[[Y]]
+  %two = arith.constant dense<2.0> : !x
+  %half = arith.constant dense<0.5> : !h
+  %0 = arith.mulf %x, %two : !x
+  %1 = dit.matmul %0, %w {transpose_rhs} : !x, tensor<768x192xf32> -> !h
+  %2 = arith.mulf %1, %half : !h
+  %3 = dit.broadcast %b dims = [2] : tensor<768xf32> -> !h
+  %4 = arith.addf %3, %2 : !h
+  return %4 : !h
+}

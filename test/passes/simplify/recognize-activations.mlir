@@ -114,6 +114,25 @@ func.func @sigmoid_and_silu(%x: !x) -> (!x, !x) {
 
 !x = tensor<2x768xf32>
 
+// ONNX Runtime took the ½ into the next product.
+// CHECK-LABEL: @gelu_without_its_half
+func.func @gelu_without_its_half(%x: !x) -> !x {
+  // CHECK: %[[TWO:.*]] = arith.constant dense<2.000000e+00>
+  // CHECK: %[[G:.*]] = dit.gelu %arg0 approximate = none
+  // CHECK: arith.mulf %[[G]], %[[TWO]]
+  %root = arith.constant dense<0.70710678> : !x
+  %one = arith.constant dense<1.0> : !x
+  %0 = arith.mulf %x, %root : !x
+  %1 = math.erf %0 : !x
+  %2 = arith.addf %1, %one : !x
+  %3 = arith.mulf %x, %2 : !x
+  return %3 : !x
+}
+
+// -----
+
+!x = tensor<2x768xf32>
+
 // Another cubic coefficient is another function.
 // CHECK-LABEL: @other_coefficient
 func.func @other_coefficient(%x: !x) -> !x {
