@@ -58,6 +58,7 @@ private:
   llvm::Error importBranch(const Node &node);
   Outputs build(const Node &node, const OpRow &row, ArrayRef<Value> inputs,
                 Location loc);
+  Outputs importSequenceAt(const Node &node, Location loc);
   Value importConstant(const Node &node, Location loc);
   Value resolve(llvm::StringRef name, const Node &user, unsigned operand,
                 Location loc);
@@ -82,6 +83,8 @@ private:
   /// Values by name; null for those behind something unsupported.
   llvm::DenseMap<llvm::StringRef, Value> values;
   llvm::DenseMap<llvm::StringRef, const Tensor *> initializers;
+  /// Lists of tensors by name.
+  llvm::DenseMap<llvm::StringRef, Values> sequences;
   /// Initializers under another name, and those of Constant nodes.
   std::deque<Tensor> tensors;
   /// One line each, in the order of the file.
@@ -283,7 +286,29 @@ std::string Importer::whyUnknown(const Node &node) const {
   if (!node.domain.empty())
     return "the domain " + quote(node.domain) +
            " is not known, or this op of it; ONNX's own ops are needed";
+  if (llvm::StringRef(node.opType).starts_with("Random") ||
+      node.opType == "Bernoulli")
+    return "it draws random numbers; export the model in eval mode";
   return "this op is not supported";
+}
+
+/// The element of a list of tensors at a position that is known.
+Outputs Importer::importSequenceAt(const Node &node, Location loc) {
+  auto sequence = sequences.find(node.inputs.empty() ? "" : node.inputs[0]);
+  Value position =
+      node.inputs.size() < 2 ? Value() : resolve(node.inputs[1], node, 1, loc);
+  std::optional<double> index = getSplat(position);
+  if (sequence == sequences.end() || !index)
+    return makeError(ErrorKind::Unsupported,
+                     "its list or its position is not known at compile time");
+  int64_t size = sequence->second.size(),
+          place = *index < 0 ? *index + size : *index;
+  if (place < 0 || place >= size)
+    return makeError(ErrorKind::Malformed,
+                     "position " + Twine(static_cast<int64_t>(*index)) +
+                         " is outside of a list of " + Twine(size) +
+                         " tensors");
+  return Values{sequence->second[place]};
 }
 
 /// An If whose condition is known is its branch.
@@ -325,10 +350,9 @@ Outputs Importer::build(const Node &node, const OpRow &row,
   Block &block = function.getBody().front();
   Operation *last = block.empty() ? nullptr : &block.back();
   Outputs results = row.build(context);
-  llvm::Error failure = context.takeFailure();
   if (!results)
-    return llvm::joinErrors(results.takeError(), std::move(failure));
-  if (failure)
+    return results;
+  if (llvm::Error failure = context.takeFailure())
     return std::move(failure);
   evaluateConstants(block, last, *results);
   return results;
@@ -348,7 +372,8 @@ llvm::Error Importer::importNode(const Node &node) {
     return llvm::Error::success();
   }
   const OpRow *row = findOp(node.domain, node.opType);
-  if (!row)
+  bool takes = node.domain.empty() && node.opType == "SequenceAt";
+  if (!row && !takes)
     noteUnsupported("the " + node.label() + ": " + whyUnknown(node));
 
   // Identity of an initializer is a parameter that the exporter found equal to
@@ -364,8 +389,12 @@ llvm::Error Importer::importNode(const Node &node) {
     }
 
   SmallVector<Value> inputs;
-  bool poisoned = !row;
+  bool poisoned = !row && !takes;
   for (auto [index, name] : llvm::enumerate(node.inputs)) {
+    if (takes && index == 0) {
+      poisoned |= !sequences.count(name) && values.count(name);
+      continue;
+    }
     inputs.push_back(name.empty() ? Value() : resolve(name, node, index, loc));
     poisoned |= !name.empty() && !inputs.back();
   }
@@ -373,7 +402,12 @@ llvm::Error Importer::importNode(const Node &node) {
     inputs.pop_back();
   Values results;
   if (!poisoned) {
-    Outputs built = build(node, *row, inputs, loc);
+    Outputs built =
+        takes ? importSequenceAt(node, loc) : build(node, *row, inputs, loc);
+    if (built && node.opType == "SplitToSequence" && !node.outputs.empty()) {
+      sequences[node.outputs[0]] = *built;
+      return llvm::Error::success();
+    }
     if (built) {
       results = *built;
     } else {

@@ -68,8 +68,9 @@ std::optional<double> getSplat(Value value) {
     return number.convertToDouble();
   }
   llvm::APInt number = constant.getSplatValue<llvm::APInt>();
-  return number.getBitWidth() == 1 ? number.getZExtValue()
-                                   : number.getSExtValue();
+  int64_t integer = number.getBitWidth() == 1 ? int64_t(number.getZExtValue())
+                                              : number.getSExtValue();
+  return integer;
 }
 
 std::string describeShape(ArrayRef<int64_t> shape) {

@@ -253,11 +253,66 @@ static Outputs triangle(NodeBuilder &n) {
   return Values{n.make<arith::SelectOp>(*wide, x, n.splat(x, 0))};
 }
 
+/// Rows of data replaced by rows of updates at indices that are known: rows of
+/// both, one after the other, looked up.
+static Outputs scatterNd(NodeBuilder &n) {
+  Value data = n.input(0), updates = n.input(2);
+  if (llvm::Error error = wantIndices(n, n.input(1)))
+    return error;
+  if (n.text("reduction", "none") != "none")
+    return n.unsupported("with a reduction");
+  std::optional<Shape> indices = n.constantIntegers(1, "indices");
+  if (!indices)
+    return n.takeFailure();
+  int64_t depth = rankOf(n.input(1)) ? shapeOf(n.input(1)).back() : 0;
+  if (depth < 1 || depth > rankOf(data))
+    return n.malformed(
+        "its indices of shape " + describeShape(shapeOf(n.input(1))) +
+        " do not fit data of shape " + describeShape(shapeOf(data)));
+  ArrayRef<int64_t> indexed = shapeOf(data).take_front(depth),
+                    rest = shapeOf(data).drop_front(depth);
+  Shape wanted(shapeOf(n.input(1)).drop_back()), strides = stridesOf(indexed);
+  llvm::append_range(wanted, rest);
+  if (shapeOf(updates) != ArrayRef(wanted) ||
+      getTensorType(updates).getElementType() !=
+          getTensorType(data).getElementType())
+    return n.malformed("its updates are not of shape " + describeShape(wanted) +
+                       " and of the type of its data");
+  int64_t rows = std::accumulate(indexed.begin(), indexed.end(), int64_t(1),
+                                 std::multiplies<int64_t>());
+  int64_t count = indices->size() / depth;
+  if (rows > mostFolded)
+    return n.unsupported("on more than " + llvm::Twine(mostFolded) + " rows");
+  if (!rows || !count)
+    return Values{data};
+  Shape source(rows);
+  std::iota(source.begin(), source.end(), 0);
+  for (int64_t update = 0; update < count; ++update) {
+    int64_t row = 0;
+    for (int64_t dim = 0; dim < depth; ++dim) {
+      int64_t index = (*indices)[update * depth + dim], size = indexed[dim];
+      if (index < -size || index >= size)
+        return n.malformed("index " + llvm::Twine(index) +
+                           " is outside of a dimension of " +
+                           llvm::Twine(size));
+      row += (index < 0 ? index + size : index) * strides[dim];
+    }
+    source[row] = rows + update;
+  }
+  Shape flat{rows}, flatUpdates{count};
+  llvm::append_range(flat, rest);
+  llvm::append_range(flatUpdates, rest);
+  Value both =
+      n.concat({n.reshape(data, flat), n.reshape(updates, flatUpdates)}, 0);
+  return Values{n.reshape(n.make<GatherOp>(both, n.integerConstant(source)),
+                          shapeOf(data))};
+}
+
 ArrayRef<OpRow> indexingOps() {
   static const OpRow rows[] = {
-      {"Gather", 2, 2, gather},     {"GatherElements", 2, 2, gatherElements},
-      {"GatherND", 2, 2, gatherNd}, {"OneHot", 3, 3, oneHot},
-      {"Trilu", 1, 2, triangle},
+      {"Gather", 2, 2, gather},       {"GatherElements", 2, 2, gatherElements},
+      {"GatherND", 2, 2, gatherNd},   {"OneHot", 3, 3, oneHot},
+      {"ScatterND", 3, 3, scatterNd}, {"Trilu", 1, 2, triangle},
   };
   return rows;
 }

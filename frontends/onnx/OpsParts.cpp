@@ -111,6 +111,25 @@ static Outputs slice(NodeBuilder &n) {
   return Values{x};
 }
 
+/// Consecutive parts of dimension `axis`.
+static Outputs cut(NodeBuilder &n, Value x, int64_t axis,
+                   ArrayRef<int64_t> sizes) {
+  int64_t length = shapeOf(x)[axis], total = 0;
+  for (int64_t size : sizes)
+    total = size < 0 || size > length ? length + 1
+                                      : std::min(total + size, length + 1);
+  if (total != length)
+    return n.malformed("its sizes do not add up: " + describeShape(sizes) +
+                       " of a dimension of " + llvm::Twine(length));
+  Values results;
+  int64_t offset = 0;
+  for (int64_t size : sizes) {
+    results.push_back(size == length ? x : n.slice(x, axis, offset, size));
+    offset += size;
+  }
+  return results;
+}
+
 /// The sizes of Split's parts: given, or equal with a smaller last one. Files
 /// have num_outputs at every opset.
 static Outputs split(NodeBuilder &n) {
@@ -131,20 +150,44 @@ static Outputs split(NodeBuilder &n) {
       return n.takeFailure();
     sizes = *given;
   }
-  int64_t total = 0;
-  for (int64_t size : sizes)
-    total = size < 0 || size > length ? length + 1
-                                      : std::min(total + size, length + 1);
-  if (static_cast<int64_t>(sizes.size()) != parts || total != length)
-    return n.malformed("its sizes do not add up: " + describeShape(sizes) +
-                       " of a dimension of " + llvm::Twine(length));
-  Values results;
-  int64_t offset = 0;
-  for (int64_t size : sizes) {
-    results.push_back(size == length ? x : n.slice(x, axis, offset, size));
-    offset += size;
+  if (static_cast<int64_t>(sizes.size()) != parts)
+    return n.malformed("it has " + llvm::Twine(sizes.size()) + " sizes for " +
+                       llvm::Twine(parts) + " outputs");
+  return cut(n, x, axis, sizes);
+}
+
+/// The parts as a list, which the importer keeps by the name of the output.
+static Outputs splitToSequence(NodeBuilder &n) {
+  Value x = n.input(0);
+  int64_t axis = n.axis(n.integer("axis", 0), rankOf(x));
+  if (llvm::Error error = n.takeFailure())
+    return error;
+  int64_t length = shapeOf(x)[axis];
+  Shape sizes;
+  if (n.input(1)) {
+    std::optional<Shape> given = n.constantIntegers(1, "split sizes");
+    if (!given)
+      return n.takeFailure();
+    sizes = *given;
   }
-  return results;
+  // No sizes mean 1, one size means equal parts of it.
+  if (!n.input(1) || rankOf(n.input(1)) == 0) {
+    int64_t each = n.input(1) ? sizes.front() : 1;
+    if (each < 1 || length / each > mostFolded)
+      return n.malformed("parts of " + llvm::Twine(each) +
+                         " of a dimension of " + llvm::Twine(length));
+    sizes.clear();
+    for (int64_t offset = 0; offset < length; offset += each)
+      sizes.push_back(std::min(each, length - offset));
+  }
+  llvm::Expected<Values> parts = cut(n, x, axis, sizes);
+  if (!parts || n.input(1) || n.integer("keepdims", 1))
+    return parts;
+  Shape without(shapeOf(x));
+  without.erase(without.begin() + axis);
+  for (Value &part : *parts)
+    part = n.reshape(part, without);
+  return parts;
 }
 
 static Outputs concat(NodeBuilder &n) {
@@ -328,6 +371,7 @@ ArrayRef<OpRow> partOps() {
       {"Resize", 1, 4, resize},
       {"Slice", 3, 5, slice},
       {"Split", 1, 2, split},
+      {"SplitToSequence", 1, 2, splitToSequence},
       {"Tile", 2, 2, tile},
   };
   return rows;

@@ -282,6 +282,19 @@ TEST(Unsupported, IsListedAllAtOnce) {
   EXPECT_FALSE(imported.function());
 }
 
+TEST(Unsupported, RandomNumbersComeFromTrainingMode) {
+  GraphWriter graph = reluGraph();
+  graph.node(node("RandomUniformLike", {"in"}, {"noise"}, "", "drop"))
+      .result("noise");
+  Imported imported;
+  imported.import(model(graph));
+  EXPECT_EQ(imported.code, 69);
+  EXPECT_NE(
+      imported.error.find(
+          "'drop': it draws random numbers; export the model in eval mode"),
+      std::string::npos);
+}
+
 TEST(Unsupported, InputsAndOutputs) {
   GraphWriter graph;
   graph.input(value("x", ElementType::Uint8, {"2"}))

@@ -320,7 +320,7 @@ TEST(Shapes, Splits) {
                 .find("its sizes do not add up: 1x3 of a dimension of 5"),
             std::string::npos);
   EXPECT_NE(compute("Split", {x, I({INT64_MAX, INT64_MAX})}, "", 2)
-                .find("do not add up"),
+                .find("its sizes do not add up"),
             std::string::npos);
   EXPECT_NE(compute("Split", {x}, integerAttribute("num_outputs", 3), 2)
                 .find("num_outputs is not the number of its outputs"),
@@ -530,6 +530,63 @@ TEST(Indexing, Gathers) {
             std::string::npos);
 }
 
+TEST(Indexing, Scatters) {
+  std::string x = F({3, 2}, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(
+      compute("ScatterND", {x, I({2, 1}, {2, 0}), F({2, 2}, {7, 8, 9, 10})}),
+      "3x2xf32: 9 10 3 4 7 8");
+  EXPECT_EQ(compute("ScatterND", {x, I({1, 2}, {-1, 1}), F({1}, {7})}),
+            "3x2xf32: 1 2 3 4 5 7");
+  EXPECT_EQ(compute("ScatterND", {x, I({0, 1}, {}), F({0, 2}, {})}),
+            "3x2xf32: 1 2 3 4 5 6");
+  auto refused = [&](const Names &tensors, const char *part,
+                     const std::string &attribute = "") {
+    std::string text = compute("ScatterND", tensors, attribute);
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  refused({x, I({1, 1}, {3}), F({1, 2}, {7, 8})},
+          "index 3 is outside of a dimension of 3");
+  refused({x, I({1, 3}, {0, 0, 0}), F({1}, {7})},
+          "do not fit data of shape 3x2");
+  refused({x, I({1, 1}, {0}), F({1}, {7})}, "its updates are not of shape 1x2");
+  refused({x, I({1, 1}, {0}), F({1, 2}, {7, 8})}, "with a reduction",
+          textAttribute("reduction", "add"));
+}
+
+TEST(Shapes, Sequences) {
+  auto take = [](const std::string &split, int64_t position,
+                 const std::string &attributes = "") {
+    GraphWriter graph;
+    graph.initializer(floats("c0", {5}, {1, 2, 3, 4, 5}))
+        .initializer(integers("c2", {}, {position}));
+    Names inputs{"c0"};
+    if (!split.empty()) {
+      graph.initializer(split + bytes(8, "c1"));
+      inputs.push_back("c1");
+    }
+    graph.node(node("SplitToSequence", inputs, {"s"}, attributes))
+        .node(node("SequenceAt", {"s", "c2"}, {"y"}))
+        .result("y");
+    Imported imported;
+    imported.import(model(graph));
+    return show(imported);
+  };
+  EXPECT_EQ(take(I({}, {2}), 2), "1xf32: 5");
+  EXPECT_EQ(take(I({2, 3}), -1), "3xf32: 3 4 5");
+  EXPECT_EQ(take("", 1), "1xf32: 2");
+  EXPECT_EQ(take("", 1, keep(0)), "f32: 2");
+  EXPECT_NE(
+      take(I({}, {2}), 3).find("position 3 is outside of a list of 3 tensors"),
+      std::string::npos);
+  EXPECT_NE(take(I({}, {0}), 0).find("parts of 0 of a dimension of 5"),
+            std::string::npos);
+  EXPECT_NE(take(I({2, 2}), 0).find("its sizes do not add up"),
+            std::string::npos);
+  EXPECT_NE(compute("SequenceAt", {F({1}, {1}), I({}, {0})})
+                .find("its list or its position is not known"),
+            std::string::npos);
+}
+
 TEST(Indexing, OneHotAndTriangles) {
   EXPECT_EQ(compute("OneHot", {I({1, -1}), I({}, {3}), F({2}, {0, 9})}),
             "2x3xf32: 0 9 0 0 0 9");
@@ -542,6 +599,7 @@ TEST(Indexing, OneHotAndTriangles) {
   std::string x = I({2, 3}, {1, 2, 3, 4, 5, 6});
   EXPECT_EQ(compute("Trilu", {x}), "2x3xi64: 1 2 3 0 5 6");
   EXPECT_EQ(compute("Trilu", {x, I({}, {1})}), "2x3xi64: 0 2 3 0 0 6");
+  EXPECT_EQ(compute("Trilu", {x, I({}, {-1})}), "2x3xi64: 1 2 3 4 5 6");
   EXPECT_EQ(compute("Trilu", {x}, integerAttribute("upper", 0)),
             "2x3xi64: 1 0 0 4 5 0");
   EXPECT_NE(compute("Trilu", {I({1})}).find("its input is not a matrix"),
