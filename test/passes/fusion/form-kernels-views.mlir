@@ -94,3 +94,16 @@ func.func @constant_result() -> tensor<4xi64> {
   %c = arith.constant dense<7> : tensor<4xi64>
   return %c : tensor<4xi64>
 }
+
+// What one attention reads is made by one kernel where it has one space.
+// CHECK-LABEL: @operands_of_one_attention
+func.func @operands_of_one_attention(%q: tensor<2x16x4x48xf32>, %k: tensor<2x16x4x48xf32>, %v: tensor<2x16x4x48xf32>) -> tensor<2x16x4x48xf32> {
+  // CHECK-NEXT: %[[K:.*]]:2 = dit.kernel "rms_norm" space = [2, 16, 4, 48](%{{.*}}, %{{.*}})
+  // CHECK:      dit.attention %[[K]]#0, %[[K]]#1, %{{.*}} scale
+  // CHECK-NOT:  dit.kernel
+  // CHECK:      return
+  %nq, %rq = dit.rms_norm %q eps = 1.0e-6 : tensor<2x16x4x48xf32>
+  %nk, %rk = dit.rms_norm %k eps = 1.0e-6 : tensor<2x16x4x48xf32>
+  %o, %lse = dit.attention %nq, %nk, %v scale = 0.144 : tensor<2x16x4x48xf32>, tensor<2x16x4x48xf32>, tensor<2x16x4x48xf32>
+  return %o : tensor<2x16x4x48xf32>
+}
