@@ -14,11 +14,12 @@ class Dit_PrecisionPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 }
 
 def RaisePrecision : Dit_PrecisionPass<"dit-raise-precision"> {
-  let summary = "compute everything in fp32 that the file has in fp16 or bf16";
+  let summary = "compute everything in fp32 that the file has in another type";
   let description = [{
-    Values, constants, weights and the model's interface become fp32; casts
+    fp16 and bf16 values, constants, weights and interfaces become fp32; casts
     between what is now equal vanish. A weight's piece keeps the file's type and
-    is converted when the plan is written. fp64 stays.
+    is converted when the plan is written. fp64 stays where the model computes a
+    few things in it (rotary tables), and becomes fp32 where its weights are fp64.
 
     ```mlir
     dit.global @w parameter : tensor<4x8xf16>

@@ -1,10 +1,12 @@
-//===- RaisePrecision.cpp - Compute in fp32 what the file has in 16 bits --===//
+//===- RaisePrecision.cpp - One float type, whatever the file's -----------===//
 #include "passes/precision/Passes.h"
 
 #include "dialects/dit/DitDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+
+#include <cstring>
 
 using namespace mlir;
 
@@ -15,15 +17,23 @@ namespace dit {
 
 using namespace dit;
 
-static bool isHalf(Type element) { return element.isF16() || element.isBF16(); }
+namespace {
+/// Which float types become fp32.
+struct Raise {
+  bool doubles; ///< fp64 too, because the weights are
 
-/// `type` with fp32 elements where it has 16-bit floats.
-static Type raise(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  if (tensor && isHalf(tensor.getElementType()))
-    return tensor.clone(Float32Type::get(type.getContext()));
-  return isHalf(type) ? Float32Type::get(type.getContext()) : type;
-}
+  bool covers(Type element) const {
+    return element.isF16() || element.isBF16() || (doubles && element.isF64());
+  }
+  /// `type`, a tensor, with fp32 elements where they are covered.
+  Type operator()(Type type) const {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (tensor && covers(tensor.getElementType()))
+      return tensor.clone(Float32Type::get(type.getContext()));
+    return type;
+  }
+};
+} // namespace
 
 /// A truncf that only extfs use rounds on purpose.
 static bool isRounding(arith::TruncFOp op) {
@@ -41,7 +51,8 @@ static float toFloat(APFloat value) {
 
 /// The values of `elements` as fp32; null where they are in an unknown form.
 static ElementsAttr raiseElements(ElementsAttr elements) {
-  auto type = cast<RankedTensorType>(raise(elements.getType()));
+  auto type = cast<RankedTensorType>(elements.getType())
+                  .clone(Float32Type::get(elements.getContext()));
   if (auto splat = dyn_cast<SplatElementsAttr>(elements))
     return SplatElementsAttr::get(type,
                                   toFloat(splat.getSplatValue<APFloat>()));
@@ -58,27 +69,31 @@ static ElementsAttr raiseElements(ElementsAttr elements) {
   if (!blob)
     return {};
   auto element = cast<FloatType>(elements.getElementType());
-  for (uint16_t bits : blob->getDataAs<uint16_t>())
-    values.push_back(
-        toFloat(APFloat(element.getFloatSemantics(), APInt(16, bits))));
+  size_t bytes = element.getWidth() / 8;
+  ArrayRef<char> data = blob->getData();
+  for (; data.size() >= bytes; data = data.drop_front(bytes)) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, data.data(), bytes);
+    values.push_back(toFloat(
+        APFloat(element.getFloatSemantics(), APInt(element.getWidth(), bits))));
+  }
   return DenseElementsAttr::get(type, ArrayRef(values));
 }
 
-/// The bits of a 16-bit float have no meaning once it is computed in fp32.
-static LogicalResult refuseBitcasts(func::FuncOp function) {
-  WalkResult walk = function.walk([](arith::BitcastOp op) {
+/// The bits of a float have no meaning once it is computed in another type.
+static LogicalResult refuseBitcasts(func::FuncOp function, Raise raise) {
+  WalkResult walk = function.walk([&](arith::BitcastOp op) {
     if (raise(op.getIn().getType()) == op.getIn().getType() &&
         raise(op.getType()) == op.getType())
       return WalkResult::advance();
-    op.emitOpError("looks at the bits of a 16-bit float, which is computed in "
-                   "fp32");
+    op.emitOpError("looks at the bits of a float that is computed in fp32");
     return WalkResult::interrupt();
   });
   return failure(walk.wasInterrupted());
 }
 
-/// Gives the results of `op` their raised types, and a constant its values.
-static LogicalResult raiseOperation(Operation *op) {
+/// Gives the results of `op` their new types, and a constant its values.
+static LogicalResult raiseOperation(Operation *op, Raise raise) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op);
       constant && raise(constant.getType()) != constant.getType()) {
     auto elements = dyn_cast<ElementsAttr>(constant.getValue());
@@ -92,8 +107,8 @@ static LogicalResult raiseOperation(Operation *op) {
   return success();
 }
 
-static LogicalResult raiseFunction(func::FuncOp function) {
-  if (failed(refuseBitcasts(function)))
+static LogicalResult raiseFunction(func::FuncOp function, Raise raise) {
+  if (failed(refuseBitcasts(function, raise)))
     return failure();
   llvm::SmallPtrSet<Operation *, 8> roundings;
   function.walk([&](arith::TruncFOp op) {
@@ -105,7 +120,7 @@ static LogicalResult raiseFunction(func::FuncOp function) {
   WalkResult walk = function.walk([&](Operation *op) {
     if (op == function || roundings.contains(op))
       return WalkResult::advance();
-    return WalkResult(raiseOperation(op));
+    return WalkResult(raiseOperation(op, raise));
   });
   if (walk.wasInterrupted())
     return failure();
@@ -127,10 +142,15 @@ static LogicalResult raiseFunction(func::FuncOp function) {
 namespace {
 struct RaisePrecision : dit::impl::RaisePrecisionBase<RaisePrecision> {
   void runOnOperation() override {
-    for (auto global : getOperation().getOps<GlobalOp>())
+    auto globals = getOperation().getOps<GlobalOp>();
+    Raise raise{llvm::any_of(globals, [](GlobalOp global) {
+      return global.getRole() == Role::Parameter &&
+             global.getTensorType().getElementType().isF64();
+    })};
+    for (auto global : globals)
       global.setType(cast<RankedTensorType>(raise(global.getTensorType())));
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (failed(raiseFunction(function)))
+      if (failed(raiseFunction(function, raise)))
         return signalPassFailure();
   }
 };
