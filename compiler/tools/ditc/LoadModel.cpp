@@ -56,7 +56,7 @@ static Error chooseInputs(const onnx::ModelInterface &interface, Flags &flags) {
 static std::optional<int64_t>
 staticBatch(const onnx::ModelInterface &interface) {
   for (const onnx::ValueInterface &input : interface.inputs)
-    if (input.kind == onnx::InputKind::Picture && !input.dims.empty() &&
+    if (!input.dims.empty() && input.dims.front().isBatch &&
         input.dims.front().symbol.empty())
       return input.dims.front().size;
   return std::nullopt;
