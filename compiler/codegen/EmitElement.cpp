@@ -136,29 +136,21 @@ Value KernelEmitter::emitConstant(arith::ConstantOp op, const Index &index) {
 }
 
 /// The operand that the index falls into. Where that is not one for all points,
-/// every operand that may be meant is read, at the nearest index that it has,
-/// and the right one selected.
+/// every operand that may be meant is read, and the right one selected.
 Value KernelEmitter::emitConcat(tensor::ConcatOp op, const Index &index) {
-  SmallVector<int64_t> starts = getStarts(op);
   const IndexExpr &along = index[op.getDim()];
-  IndexRange range = table.getRange(along);
   Value chosen;
-  for (auto [number, input] : llvm::enumerate(op.getInputs())) {
-    int64_t start = starts[number], end = starts[number + 1];
-    if (start == end || range.high < start || range.low >= end)
-      continue;
-    Index source = index;
-    source[op.getDim()] =
-        table.clamp(along - IndexExpr(start), {0, end - start - 1});
-    Value element = emitElement(input, source);
+  for (ConcatPiece &piece : mapConcat(table, op, index)) {
+    Value element = emitElement(piece.input, piece.index);
     if (!chosen) {
       chosen = element;
       continue;
     }
     Value position =
         table.isVector(along) ? emitVector(along) : emitScalar(along);
-    Value isHere = lanes.compare(arith::CmpIPredicate::sge, position,
-                                 lanes.integer(position.getType(), start));
+    Value isHere =
+        lanes.compare(arith::CmpIPredicate::sge, position,
+                      lanes.integer(position.getType(), piece.start));
     chosen = lanes.select(isHere, element, chosen);
   }
   return chosen;

@@ -228,62 +228,51 @@ SmallVector<Value> KernelEmitter::emitLanes(ArrayRef<int64_t> cuts,
 // What a loop over the lane needs before it
 //===----------------------------------------------------------------------===//
 
-/// Emits the reductions that `value` at `index` needs once a row, and collects
-/// the lanes where a concatenation goes over from one operand to the next.
-void KernelEmitter::prepare(Value value, const Index &index, AtomId lane,
-                            std::set<ElementKey> &seen,
-                            std::set<int64_t> &cuts) {
-  Operation *op = value.getDefiningOp();
-  if (!op || !seen.insert({value.getAsOpaquePointer(), 0, index}).second)
-    return;
-  if (isView(op))
-    return prepare(op->getOperand(0), mapView(table, op, index), lane, seen,
-                   cuts);
-  if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
-    const IndexExpr &along = index[concat.getDim()];
-    SmallVector<int64_t> starts = getStarts(concat);
+/// Emits the reductions that are the same for all lanes, and collects the lanes
+/// where a concatenation goes over from one operand to the next.
+class dit::codegen::PrepareLanes : public ElementWalk {
+public:
+  PrepareLanes(KernelEmitter &emitter, AtomId lane)
+      : ElementWalk(emitter.table), emitter(emitter), lane(lane) {}
+
+  std::set<int64_t> cuts;
+
+protected:
+  void visitConcat(tensor::ConcatOp op, const Index &index) override {
+    const IndexExpr &along = index[op.getDim()];
     IndexExpr shift = along - IndexTable::get(lane);
-    for (auto [input, start] : llvm::zip(concat.getInputs(), starts)) {
-      Index source = index;
-      source[concat.getDim()] = along - IndexExpr(start);
-      prepare(input, source, lane, seen, cuts);
-    }
-    if (along.getCoefficient(lane) == 1 && shift.isConstant())
-      for (int64_t start : starts)
-        cuts.insert(start - shift.constant);
-    return;
+    if (shift.isConstant())
+      for (ConcatPiece &piece : mapConcat(table, op, index))
+        cuts.insert(piece.start - shift.constant);
   }
-  Index row = index;
-  if (isa<LayerNormOp, RmsNormOp, SoftmaxOp>(op) && value == op->getResult(0)) {
-    row.pop_back();
-    if (!table.isVector(row)) {
-      if (isa<SoftmaxOp>(op))
-        emitElement(value, row, /*part=*/3);
-      for (Value statistic : op->getResults().drop_front())
-        emitElement(statistic, row);
-    }
-    return prepare(op->getOperand(0), index, lane, seen, cuts);
+
+  bool visitReduction(Value value, const Index &row) override {
+    if (table.isVector(row))
+      return false;
+    Operation *op = value.getDefiningOp();
+    if (isa<SoftmaxOp>(op))
+      emitter.emitElement(value, row, /*part=*/3);
+    else if (isa<ReduceOp>(op))
+      emitter.emitElement(value, row);
+    for (Value statistic : op->getResults().drop_front())
+      emitter.emitElement(statistic, row);
+    return false;
   }
-  if (isa<ReduceOp, LayerNormOp, RmsNormOp>(op)) {
-    if (!table.isVector(index))
-      emitElement(value, index);
-    return;
-  }
-  if (isElementwise(op))
-    for (Value operand : op->getOperands())
-      prepare(operand, index, lane, seen, cuts);
-}
+
+private:
+  KernelEmitter &emitter;
+  AtomId lane;
+};
 
 SmallVector<int64_t> KernelEmitter::prepareLanes(ArrayRef<Value> values,
                                                  ArrayRef<Index> indices,
                                                  AtomId lane, int64_t size) {
   constexpr size_t mostCuts = 8;
-  std::set<int64_t> cuts;
-  std::set<ElementKey> seen;
+  PrepareLanes walk(*this, lane);
   for (auto [value, index] : llvm::zip_equal(values, indices))
-    prepare(value, index, lane, seen, cuts);
+    walk.visit(value, index);
   SmallVector<int64_t> inside = {0};
-  for (int64_t cut : cuts)
+  for (int64_t cut : walk.cuts)
     if (cut > 0 && cut < size)
       inside.push_back(cut);
   if (inside.size() > mostCuts)
@@ -291,6 +280,33 @@ SmallVector<int64_t> KernelEmitter::prepareLanes(ArrayRef<Value> values,
   inside.push_back(size);
   return inside;
 }
+
+namespace {
+/// Collects where a concatenation of rows goes over from one operand to the
+/// next.
+class CollectRowCuts : public ElementWalk {
+public:
+  using ElementWalk::ElementWalk;
+  std::map<AtomId, std::set<int64_t>> cuts;
+
+protected:
+  void visitConcat(tensor::ConcatOp op, const Index &index) override {
+    const IndexExpr &along = index[op.getDim()];
+    // One number a row may as well be selected.
+    if (along.terms.size() != 1 || along.terms[0].second != 1 ||
+        !table.isVector(index))
+      return;
+    auto [atom, _] = along.terms[0];
+    if (table[atom].kind != Atom::Variable || table[atom].isVector)
+      return;
+    IndexRange range = table[atom].range;
+    for (ConcatPiece &piece : mapConcat(table, op, index))
+      if (int64_t cut = piece.start - along.constant;
+          cut > range.low && cut <= range.high)
+        cuts[atom].insert(cut);
+  }
+};
+} // namespace
 
 //===----------------------------------------------------------------------===//
 // The space
@@ -426,9 +442,60 @@ void KernelEmitter::emitRows(Value begin, Value end) {
       variables[atom] = lanes.make<arith::RemUIOp>(rest, size);
       rest = lanes.make<arith::DivUIOp>(rest, size);
     }
-    emitRow(row);
+    emitCutRows(row);
     return SmallVector<Value>();
   });
+}
+
+/// The row, in as many forms as concatenations of rows make: each form knows
+/// which operand it reads.
+void KernelEmitter::emitCutRows(const Index &row) {
+  constexpr size_t mostCuts = 3;
+  CollectRowCuts walk(table);
+  AtomId lane =
+      table.createVariable({0, source.space.back() - 1}, getLevel() + 1, true);
+  Index point = row;
+  point.push_back(IndexTable::get(lane));
+  IndexExpr position = table.linearize(point, source.space);
+  for (Value value : source.body->front().getTerminator()->getOperands()) {
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getNumElements() == getRows(source.space) * source.space.back())
+      walk.visit(value, table.delinearize(position, type.getShape()));
+  }
+  if (walk.cuts.empty() || walk.cuts.begin()->second.size() > mostCuts)
+    return emitRow(row);
+
+  // Another atom's cuts are found inside of each form.
+  auto [atom, cuts] = *walk.cuts.begin();
+  Value number = variables[atom];
+  Type type = number.getType();
+  cuts.insert(table[atom].range.high + 1);
+  for (int64_t low = table[atom].range.low; int64_t high : cuts) {
+    Value isHere = lanes.make<arith::AndIOp>(
+        lanes.compare(arith::CmpIPredicate::sge, number,
+                      lanes.integer(type, low)),
+        lanes.compare(arith::CmpIPredicate::slt, number,
+                      lanes.integer(type, high)));
+    auto branch = scf::IfOp::create(builder, lanes.loc, isHere,
+                                    /*withElseRegion=*/false);
+    Scope &parent = scope();
+    Operation *anchor = parent.anchor;
+    parent.anchor = branch;
+    Scope inner(branch.thenBlock(), branch.thenBlock()->getTerminator());
+    scopes.push_back(&inner);
+    setInsertionPoint();
+    AtomId part = table.createVariable({low, high - 1}, getLevel(), false);
+    variables[part] = number;
+    Index narrowed = row;
+    for (IndexExpr &expr : narrowed)
+      if (expr == IndexTable::get(atom))
+        expr = IndexTable::get(part);
+    emitCutRows(narrowed);
+    scopes.pop_back();
+    parent.anchor = anchor;
+    setInsertionPoint();
+    low = high;
+  }
 }
 
 void KernelEmitter::emitRow(const Index &row) {

@@ -86,9 +86,68 @@ bool codegen::isElementwise(Operation *op) {
   return (dialect == "arith" || dialect == "math") && op->getNumOperands() > 0;
 }
 
-SmallVector<int64_t> codegen::getStarts(tensor::ConcatOp op) {
-  SmallVector<int64_t> starts = {0};
-  for (Value input : op.getInputs())
-    starts.push_back(starts.back() + getShape(input)[op.getDim()]);
-  return starts;
+SmallVector<ConcatPiece, 2>
+codegen::mapConcat(IndexTable &table, tensor::ConcatOp op, const Index &index) {
+  const auto dim = static_cast<unsigned>(op.getDim());
+  const IndexExpr &along = index[dim];
+  if (llvm::all_equal(op.getInputs())) {
+    Value input = op.getInputs().front();
+    Index source = index;
+    source[dim] = table.mod(along, getShape(input)[dim]);
+    return {{input, 0, source}};
+  }
+  IndexRange range = table.getRange(along);
+  SmallVector<ConcatPiece, 2> pieces;
+  int64_t start = 0;
+  for (Value input : op.getInputs()) {
+    int64_t size = getShape(input)[dim], end = start + size;
+    if (size > 0 && range.high >= start && range.low < end) {
+      Index source = index;
+      source[dim] = table.clamp(along - IndexExpr(start), {0, size - 1});
+      pieces.push_back({input, start, source});
+    }
+    start = end;
+  }
+  return pieces;
+}
+
+void ElementWalk::visit(Value value, const Index &index) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !seen.insert({value.getAsOpaquePointer(), index}).second)
+    return;
+  if (isView(op))
+    return visit(op->getOperand(0), mapView(table, op, index));
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+    visitConcat(concat, index);
+    for (ConcatPiece &piece : mapConcat(table, concat, index))
+      visit(piece.input, piece.index);
+    return;
+  }
+  if (isa<LayerNormOp, RmsNormOp, SoftmaxOp>(op)) {
+    bool isRow = value != op->getResult(0);
+    Index row = index, full = index;
+    if (!isRow)
+      row.pop_back();
+    else
+      full.push_back(IndexTable::get(table.createVariable(
+          {0, getShape(op->getOperand(0)).back() - 1}, 0, true)));
+    if (visitReduction(op->getResult(0), row) || !isRow)
+      visit(op->getOperand(0), full);
+    return;
+  }
+  if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    if (!visitReduction(value, index))
+      return;
+    Index full;
+    const IndexExpr *next = index.begin();
+    for (auto [dim, size] : llvm::enumerate(getShape(reduce.getInput())))
+      full.push_back(
+          llvm::is_contained(reduce.getDims(), static_cast<int64_t>(dim))
+              ? IndexTable::get(table.createVariable({0, size - 1}, 0, true))
+              : *next++);
+    return visit(reduce.getInput(), full);
+  }
+  if (isElementwise(op))
+    for (Value operand : op->getOperands())
+      visit(operand, index);
 }

@@ -6,6 +6,7 @@
 #include "compiler/codegen/IndexExpr.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Operation.h"
+#include <set>
 
 namespace dit::codegen {
 
@@ -20,9 +21,43 @@ Index mapView(IndexTable &table, mlir::Operation *view, const Index &index);
 /// operands at the same index.
 bool isElementwise(mlir::Operation *op);
 
-/// The first index of each operand of a concatenation along its dimension, and
-/// the end.
-llvm::SmallVector<int64_t> getStarts(mlir::tensor::ConcatOp op);
+/// A part of a concatenation that an index may fall into.
+struct ConcatPiece {
+  mlir::Value input;
+  /// The concatenation's index where the input begins.
+  int64_t start;
+  /// Where the element lies in the input, if it lies there: the nearest index
+  /// that the input has.
+  Index index;
+};
+
+/// The inputs that the element of `op` at `index` may come from, by start; one
+/// where all inputs are the same or the index leaves no choice.
+llvm::SmallVector<ConcatPiece, 2>
+mapConcat(IndexTable &table, mlir::tensor::ConcatOp op, const Index &index);
+
+/// Visits what an element is computed from, without computing it.
+class ElementWalk {
+public:
+  explicit ElementWalk(IndexTable &table) : table(table) {}
+  virtual ~ElementWalk() = default;
+
+  void visit(mlir::Value value, const Index &index);
+
+protected:
+  virtual void visitConcat(mlir::tensor::ConcatOp op, const Index &index) {}
+  /// `value` at `row` is the result of a reduction along its operand's last
+  /// dimension: a dit.reduce, or statistics of a norm or a softmax (for which
+  /// `value` is the op's first result). Whether to go on to the operand.
+  virtual bool visitReduction(mlir::Value value, const Index &row) {
+    return true;
+  }
+
+  IndexTable &table;
+
+private:
+  std::set<std::pair<void *, Index>> seen;
+};
 
 } // namespace dit::codegen
 

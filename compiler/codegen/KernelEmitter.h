@@ -74,7 +74,7 @@ struct Scope {
   std::map<ElementKey, mlir::Value> kept, beingKept;
 };
 
-/// Emits one kernel as a function of `module`.
+/// Emits one kernel as a function of a module.
 class KernelEmitter {
 public:
   KernelEmitter(mlir::ModuleOp module, const KernelSource &source,
@@ -85,6 +85,8 @@ public:
   mlir::LogicalResult emit();
 
 private:
+  friend class PrepareLanes;
+
   /// Fills a loop's body: its variable, its accumulators; gives the next.
   using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(
       mlir::Value, mlir::ValueRange)>;
@@ -100,6 +102,7 @@ private:
   bool isFlat();
   void emitRows(mlir::Value begin, mlir::Value end);
   void emitFlat(mlir::Value begin, mlir::Value end);
+  void emitCutRows(const Index &row);
   void emitRow(const Index &row);
   void storeResults(const Index &point);
   int64_t getWidth(int64_t size) const;
@@ -119,9 +122,6 @@ private:
   llvm::SmallVector<int64_t> prepareLanes(llvm::ArrayRef<mlir::Value> values,
                                           llvm::ArrayRef<Index> indices,
                                           AtomId lane, int64_t size);
-  void prepare(mlir::Value value, const Index &index, AtomId lane,
-               std::set<ElementKey> &seen, std::set<int64_t> &cuts);
-
   // Elements: EmitElement.cpp.
   mlir::Value emitElement(mlir::Value value, const Index &index,
                           unsigned part = 0);

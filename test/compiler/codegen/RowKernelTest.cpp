@@ -239,3 +239,66 @@ TEST_P(RowKernel, maximumOfARowWithNan) {
   EXPECT_TRUE(std::isnan(kernel.result(0)[0]));
   EXPECT_FALSE(std::isnan(kernel.result(0)[1]));
 }
+
+TEST_P(RowKernel, normsOfTokensOfTwoKinds) {
+  // Text and picture tokens, each with its own norm, joined; then a rotation
+  // of pairs: what Flux makes its queries of. Rows are cut where one kind ends.
+  for (int64_t lane : {16, 48, 72})
+    check(llvm::formatv(R"(
+!i = tensor<2x7x{0}xf32>
+!t = tensor<2x5x{0}xf32>
+!q = tensor<2x7x3x{1}xf32>
+!r = tensor<2x5x3x{1}xf32>
+!w = tensor<{1}xf32>
+!x = tensor<2x12x3x{1}xf32>
+!p = tensor<2x12x3x{2}x2xf32>
+!h = tensor<2x12x3x{2}x1xf32>
+!c = tensor<12x{1}xf32>
+%0 = space = [2, 12, 3, {1}] (%x0, %x1, %x2, %x3, %x4, %x5) : (!i, !t, !w, !w, !c, !c) -> !x {{
+  ^bb0(%i: !i, %t: !t, %wi: !w, %wt: !w, %cos: !c, %sin: !c):
+    %q = tensor.expand_shape %i [[0], [1], [2, 3]] output_shape [2, 7, 3, {1}] : !i into !q
+    %r = tensor.expand_shape %t [[0], [1], [2, 3]] output_shape [2, 5, 3, {1}] : !t into !r
+    %nq, %sq = dit.rms_norm %q eps = 1.0e-6 : !q
+    %nr, %sr = dit.rms_norm %r eps = 1.0e-6 : !r
+    %bq = dit.broadcast %wi dims = [3] : !w -> !q
+    %br = dit.broadcast %wt dims = [3] : !w -> !r
+    %yq = arith.mulf %nq, %bq : !q
+    %yr = arith.mulf %nr, %br : !r
+    %x = tensor.concat dim(1) %yr, %yq : (!r, !q) -> !x
+    %p = tensor.expand_shape %x [[0], [1], [2], [3, 4]] output_shape [2, 12, 3, {2}, 2] : !x into !p
+    %a = tensor.extract_slice %p[0, 0, 0, 0, 0] [2, 12, 3, {2}, 1] [1, 1, 1, 1, 1] : !p to !h
+    %b = tensor.extract_slice %p[0, 0, 0, 0, 1] [2, 12, 3, {2}, 1] [1, 1, 1, 1, 1] : !p to !h
+    %n = arith.negf %b : !h
+    %o = tensor.concat dim(4) %n, %a : (!h, !h) -> !p
+    %z = tensor.collapse_shape %o [[0], [1], [2], [3, 4]] : !p into !x
+    %bc = dit.broadcast %cos dims = [1, 3] : !c -> !x
+    %bs = dit.broadcast %sin dims = [1, 3] : !c -> !x
+    %xc = arith.mulf %x, %bc : !x
+    %zs = arith.mulf %z, %bs : !x
+    %y = arith.addf %xc, %zs : !x
+    dit.yield %y : !x
+  })",
+                        3 * lane, lane, lane / 2)
+              .str(),
+          sums);
+}
+
+TEST_P(RowKernel, doubledBatch) {
+  // Guidance computes every picture twice; labels differ, pixels do not.
+  check(R"(
+!x = tensor<3x40xf32>
+!l = tensor<3xi64>
+!t = tensor<7x40xf32>
+!y = tensor<6x40xf32>
+%0 = space = [6, 40] (%x0, %x1, %x2) : (!x, !l, !t) -> !y {
+  ^bb0(%x: !x, %l: !l, %t: !t):
+    %none = arith.constant dense<6> : !l
+    %both = tensor.concat dim(0) %l, %none : (!l, !l) -> tensor<6xi64>
+    %e = dit.gather %t, %both : !t, tensor<6xi64>
+    %d = tensor.concat dim(0) %x, %x : (!x, !x) -> !y
+    %s = arith.addf %d, %e : !y
+    %n, %m, %r = dit.layer_norm %s eps = 1.0e-6 : !y
+    dit.yield %n : !y
+  })",
+        sums);
+}
