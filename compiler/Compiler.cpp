@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -24,50 +26,90 @@ void dit::registerDialects(DialectRegistry &registry) {
               func::FuncDialect, math::MathDialect, tensor::TensorDialect>();
 }
 
+/// The model's node that `location` stands for, or "".
+static std::string getNode(Location location) {
+  auto name = location->findInstanceOf<NameLoc>();
+  return name ? dit::plan::escaped(name.getName().getValue()) : "";
+}
+
 namespace {
-/// Collects errors while it lives; everything else goes to the next handler.
-struct ErrorCollector {
-  explicit ErrorCollector(MLIRContext *context)
-      : handler(context, [this](Diagnostic &diagnostic) {
+/// Collects errors and remarks while it lives; warnings go to the next handler.
+struct Collector {
+  Collector(MLIRContext *context, dit::Phase phase,
+            std::vector<dit::Remark> *report)
+      : handler(context, [=, this](Diagnostic &diagnostic) {
+          std::string node = getNode(diagnostic.getLocation());
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Remark) {
+            if (report)
+              report->push_back({phase, node, diagnostic.str()});
+            return success();
+          }
           if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-            return failure();
-          llvm::raw_string_ostream stream(text);
-          if (!text.empty())
-            stream << "\n";
-          if (auto name = diagnostic.getLocation()->findInstanceOf<NameLoc>())
-            stream << "at " << name.getName().getValue() << ": ";
+            return mlir::failure();
+          llvm::raw_string_ostream stream(errors);
+          stream << (errors.empty() ? "" : "\n");
+          if (!node.empty())
+            stream << "at " << node << ": ";
           stream << diagnostic;
           for (Diagnostic &note : diagnostic.getNotes())
             stream << "\n  " << note;
           return success();
         }) {}
-  static LogicalResult failure() { return mlir::failure(); }
-  std::string text;
+  std::string errors;
   ScopedDiagnosticHandler handler;
 };
 } // namespace
 
-llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options) {
-  for (Phase phase : phasesUpTo(options.pipeline.lastPhase)) {
-    ErrorCollector errors(module.getContext());
-    PassManager manager(module.getContext());
-    addPhase(manager, phase, options.pipeline);
-    auto wanted = [&](Pass *pass, Operation *) {
-      return llvm::is_contained(options.pipeline.printAfter,
-                                pass->getArgument());
-    };
-    if (!options.pipeline.printAfter.empty())
-      manager.enableIRPrinting([](Pass *, Operation *) { return false; },
-                               wanted);
-    if (options.pipeline.timing)
-      manager.enableTiming();
-    if (succeeded(manager.run(module)))
-      continue;
-    // The program phase refuses models that it cannot make a program of; the
-    // others must succeed on whatever the phase before let through.
-    Exit code = phase == Phase::Program ? Exit::Unsupported : Exit::Internal;
-    return failure(code, llvm::Twine(nameOf(phase)) + " phase: " + errors.text);
+/// Writes the program that a phase failed on, without the weights' bytes, to a
+/// temporary file and says where it is.
+static std::string writeReproducer(ModuleOp before, dit::Phase phase) {
+  llvm::SmallString<128> path;
+  int descriptor;
+  if (llvm::sys::fs::createTemporaryFile("ditc-" + dit::nameOf(phase), "mlir",
+                                         descriptor, path))
+    return "no reproducer could be written";
+  llvm::raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
+  OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(16).elideLargeResourceString(16);
+  before.print(stream, flags.enableDebugInfo());
+  return "this is a bug in ditc; please report it with " + path.str().str();
+}
+
+/// Runs the passes of one phase.
+static llvm::Error runPhase(ModuleOp module, dit::Phase phase,
+                            const dit::CompileOptions &options,
+                            dit::Observers observers) {
+  const dit::PipelineOptions &pipeline = options.pipeline;
+  OwningOpRef<ModuleOp> before = module.clone();
+  Collector collector(module.getContext(), phase, observers.report);
+  PassManager manager(module.getContext());
+  dit::addPhase(manager, phase, pipeline);
+  auto wanted = [&](Pass *pass, Operation *) {
+    return llvm::is_contained(pipeline.printAfter, pass->getArgument());
+  };
+  if (!pipeline.printAfter.empty())
+    manager.enableIRPrinting([](Pass *, Operation *) { return false; }, wanted);
+  TimingScope timing;
+  if (observers.timing) {
+    timing = observers.timing->nest(dit::nameOf(phase));
+    manager.enableTiming(timing);
   }
+  if (succeeded(manager.run(module)))
+    return llvm::Error::success();
+  // The program phase refuses models that it cannot make a program of; the
+  // others must succeed on whatever the phase before let through.
+  if (phase == dit::Phase::Program)
+    return failure(Exit::Unsupported, collector.errors);
+  return failure(Exit::Internal, llvm::Twine(dit::nameOf(phase)) +
+                                     " phase: " + collector.errors + "\n" +
+                                     writeReproducer(*before, phase));
+}
+
+llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options,
+                           Observers observers) {
+  for (Phase phase : phasesUpTo(options.pipeline.lastPhase))
+    if (llvm::Error error = runPhase(module, phase, options, observers))
+      return error;
   return llvm::Error::success();
 }
 

@@ -10,9 +10,11 @@
 #include "compiler/Pipeline.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/Support/Error.h"
 
 #include <string>
+#include <vector>
 
 namespace dit {
 
@@ -29,11 +31,27 @@ struct CompileOptions {
   uint64_t memoryLimit = 0;
 };
 
+/// What a pass said about the model: recognised, fused, refused and why.
+struct Remark {
+  Phase phase;
+  std::string node; // of the model, '' where there is none
+  std::string text;
+};
+
+/// Who watches the compiler at work; either may be null.
+struct Observers {
+  std::vector<Remark> *report = nullptr;
+  mlir::TimingScope *timing = nullptr;
+};
+
 /// A context that knows every dialect that the phases use.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// Runs the phases up to options.pipeline.lastPhase on `module`.
-llvm::Error runPhases(mlir::ModuleOp module, const CompileOptions &options);
+/// Runs the phases up to options.pipeline.lastPhase on `module`. A phase that
+/// fails is our bug (Exit::Internal, with a reproducer), but for program: a
+/// model that has no program of the wanted kind is Exit::Unsupported.
+llvm::Error runPhases(mlir::ModuleOp module, const CompileOptions &options,
+                      Observers observers);
 
 /// Generates code for a module that is through all phases and writes the plan
 /// to `path` (temporary file, then rename).

@@ -40,7 +40,6 @@ struct PipelineOptions {
   Phase lastPhase = Phase::Memory;
   bool externalWeights = false; // leave parameters' values in their files
   bool report = false;          // remarks: what was recognised, fused, refused
-  bool timing = false;
   std::vector<std::string> printAfter; // passes by argument
 };
 

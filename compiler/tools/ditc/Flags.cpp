@@ -274,10 +274,9 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
   flags.optReportJson = parsed.hasArg(OPT_opt_report_json);
   CompileOptions &compile = flags.compile;
   compile.cpu = parsed.getLastArgValue(OPT_cpu, "native").str();
-  compile.pipeline.externalWeights = parsed.hasArg(OPT_external_weights);
   compile.pipeline.report =
       parsed.hasArg(OPT_opt_report) || flags.optReportJson;
-  compile.pipeline.timing = parsed.hasArg(OPT_timing);
+  flags.timing = parsed.hasArg(OPT_timing);
   compile.pipeline.printAfter = parsed.getAllArgValues(OPT_print_ir_after);
   flags.modeGiven = parsed.hasArg(OPT_mode);
   if (flags.modeGiven) {

@@ -22,8 +22,9 @@ struct Flags {
   std::string weights;
   std::optional<uint64_t> initSeed;
   std::vector<std::string> modelInputs; // --inputs: picture, timestep, labels
-  std::string emit; // dit, plan, llvm, asm or nothing
+  std::string emit;                     // dit, plan, llvm, asm or nothing
   bool optReportJson = false;
+  bool timing = false;
   bool printPipeline = false;
   bool dryRun = false;
   bool quiet = false;

@@ -28,7 +28,6 @@ let Group = grp_what in {
 let Group = grp_weights in {
   defm weights : Value<"weights", "FILE", "safetensors file or folder that replaces the weights by name">;
   defm init : Value<"init", "dit:SEED", "draw all parameters anew, as DiT does">;
-  def external_weights : Flag1<"external-weights", "leave the weights out of the plan">;
 }
 let Group = grp_model in {
   defm schedule : Value<"schedule", "NAME", "ddpm-linear (default), flow">;
@@ -54,6 +53,7 @@ let Group = grp_look in {
 // Training and parallelism: spelled so that the answer can say what is missing.
 let Group = grp_later, Flags = [HelpHidden] in {
   def train : Flag<["--"], "train">;
+  def external_weights : Flag<["--"], "external-weights">;
   def zero1 : Flag<["--"], "zero1">;
   def zero2 : Flag<["--"], "zero2">;
   def zero3 : Flag<["--"], "zero3">;

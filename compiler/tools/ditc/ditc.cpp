@@ -14,7 +14,9 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
-#include "llvm/Support/FileSystem.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -43,7 +45,51 @@ static void printPipeline(mlir::MLIRContext &context,
   }
 }
 
+/// Prints what the passes said, a line or a JSON object each.
+static void printReport(ArrayRef<Remark> report, bool asJson) {
+  json::Array objects;
+  for (const Remark &remark : report) {
+    if (asJson) {
+      objects.push_back(json::Object{{"phase", nameOf(remark.phase)},
+                                     {"node", remark.node},
+                                     {"text", json::fixUTF8(remark.text)}});
+      continue;
+    }
+    outs() << nameOf(remark.phase) << ": ";
+    if (!remark.node.empty())
+      outs() << remark.node << ": ";
+    outs() << remark.text << "\n";
+  }
+  if (asJson)
+    outs() << formatv("{0:2}", json::Value(std::move(objects))) << "\n";
+}
+
+/// What is asked for after the phases: the IR, the kernels, the cost or a plan.
+static Error produce(const Flags &flags, mlir::ModuleOp module) {
+  if (flags.emit == "dit" || flags.emit == "plan") {
+    printModule(module);
+    return Error::success();
+  }
+  if (!flags.emit.empty() || flags.dryRun) {
+    Expected<std::string> text =
+        flags.dryRun ? describeCost(module, flags.compile)
+                     : printKernels(module, flags.compile, flags.emit);
+    if (!text)
+      return text.takeError();
+    outs() << *text;
+    return Error::success();
+  }
+  if (Error error = writePlan(module, flags.compile, flags.output))
+    return error;
+  if (!flags.quiet)
+    errs() << "wrote " << flags.output << "\n";
+  return Error::success();
+}
+
 static Error compile(Flags &flags) {
+  mlir::DefaultTimingManager timing;
+  timing.setEnabled(flags.timing);
+  mlir::TimingScope root = timing.getRootScope();
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -56,34 +102,19 @@ static Error compile(Flags &flags) {
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
 
+  mlir::TimingScope import = root.nest("import");
   if (Error error = loadModel(flags, *module))
     return error;
-  if (Error error = runPhases(*module, flags.compile))
+  import.stop();
+
+  std::vector<Remark> report;
+  Error error = runPhases(*module, flags.compile, {&report, &root});
+  if (flags.compile.pipeline.report)
+    printReport(report, flags.optReportJson);
+  if (error)
     return error;
-  if (flags.emit == "dit" || flags.emit == "plan") {
-    printModule(*module);
-    return Error::success();
-  }
-  if (!flags.emit.empty()) {
-    Expected<std::string> text =
-        printKernels(*module, flags.compile, flags.emit);
-    if (!text)
-      return text.takeError();
-    outs() << *text;
-    return Error::success();
-  }
-  if (flags.dryRun) {
-    Expected<std::string> cost = describeCost(*module, flags.compile);
-    if (!cost)
-      return cost.takeError();
-    outs() << *cost;
-    return Error::success();
-  }
-  if (Error error = writePlan(*module, flags.compile, flags.output))
-    return error;
-  if (!flags.quiet)
-    errs() << "wrote " << flags.output << "\n";
-  return Error::success();
+  mlir::TimingScope output = root.nest("code and output");
+  return produce(flags, *module);
 }
 
 /// The message and exit code of an error of any of our classes.
