@@ -267,3 +267,27 @@ proto::Global dit::test::makeDrawnGlobal(llvm::ArrayRef<int64_t> shape,
   *piece.mutable_init() = std::move(init);
   return global;
 }
+
+void dit::test::resizeInput(HandPlan &hand, int64_t xElements,
+                            int64_t yElements) {
+  proto::Plan &plan = hand.metadata;
+  for (auto [index, elements] :
+       {std::pair<int, int64_t>{0, xElements}, {2, yElements}}) {
+    proto::Global &global = *plan.mutable_globals(index);
+    global.mutable_type()->clear_shape();
+    global.mutable_type()->add_shape(elements);
+    global.set_bytes(4 * elements);
+    global.set_offset(plan.globals_bytes());
+    plan.set_globals_bytes(plan.globals_bytes() +
+                           (4 * elements + 63) / 64 * 64);
+  }
+  plan.mutable_functions(0)->mutable_instructions(1)->mutable_fill()->CopyFrom(
+      plan.functions(0).instructions(0).fill());
+}
+
+void dit::test::setInput(proto::Place &place, int64_t begin, int64_t count) {
+  place.set_space(proto::Place::GLOBAL);
+  place.set_global(0);
+  place.set_offset(4 * begin);
+  place.set_bytes(4 * count);
+}

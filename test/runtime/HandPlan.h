@@ -37,6 +37,13 @@ HandPlan makeSamplePlan();
 /// A parameter @w of this shape, drawn by an init: for tests of Initialise.
 proto::Global makeDrawnGlobal(llvm::ArrayRef<int64_t> shape, proto::Init init);
 
+/// Makes the forward plan's x and y one-dimensional, of these many elements,
+/// and takes its launch out, so that its third instruction can be another.
+void resizeInput(HandPlan &hand, int64_t xElements, int64_t yElements);
+
+/// Elements [begin, begin + count) of the forward plan's x.
+void setInput(proto::Place &place, int64_t begin, int64_t count);
+
 /// Whole tensors as pieces of themselves: view and target are the shape.
 void setIdentityPiece(proto::Piece &piece, llvm::StringRef name,
                       llvm::ArrayRef<int64_t> shape);

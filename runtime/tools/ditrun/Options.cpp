@@ -313,11 +313,11 @@ dit::runtime::parseOptions(llvm::ArrayRef<llvm::StringRef> arguments) {
     return options;
   if (!names.empty()) {
     Task task = llvm::StringSwitch<Task>(names[0])
-                          .Case("inspect", Task::Inspect)
-                          .Case("verify", Task::Verify)
-                          .Case("doctor", Task::Doctor)
-                          .Case("help", Task::Help)
-                          .Default(Task::Run);
+                    .Case("inspect", Task::Inspect)
+                    .Case("verify", Task::Verify)
+                    .Case("doctor", Task::Doctor)
+                    .Case("help", Task::Help)
+                    .Default(Task::Run);
     if (task != Task::Run)
       names.erase(names.begin());
     options.task = task;

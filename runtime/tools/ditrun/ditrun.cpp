@@ -6,6 +6,8 @@
 
 #include "llvm/Support/raw_ostream.h"
 
+#include <csignal>
+
 using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
@@ -73,6 +75,8 @@ static llvm::Expected<Exit> run(const Options &options) {
 }
 
 int main(int argc, char **argv) {
+  // A file that may not grow is an error to report, not a signal to die of.
+  std::signal(SIGXFSZ, SIG_IGN);
   std::vector<llvm::StringRef> arguments(argv + 1, argv + argc);
   llvm::Expected<Options> options = parseOptions(arguments);
   llvm::Expected<Exit> code =

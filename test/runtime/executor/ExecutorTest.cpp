@@ -8,6 +8,7 @@
 
 #include "llvm/Support/JSON.h"
 
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -70,6 +71,125 @@ TEST(ExecutorTest, FillLaunchGemmCopy) {
       }
     EXPECT_EQ(readAs<int64_t>(executor, "label_copy"), label);
   }
+}
+
+/// C = residual + gate * silu(A B + bias), three rows of C a row of the gate.
+TEST(ExecutorTest, GemmEpiloguesReachTheirOperands) {
+  // A [6, 5] at x, B [5, 4] at x + 30, bias [4], gate [2, 4], residual [6, 4].
+  constexpr int m = 6, n = 4, k = 5;
+  std::vector<float> values(30 + 20 + 4 + 8 + 24);
+  for (size_t i = 0; i != values.size(); ++i)
+    values[i] = std::sin(double(i));
+  test::HandPlan hand = test::makeForwardPlan();
+  test::resizeInput(hand, values.size(), m * n);
+  proto::Function &function = *hand.metadata.mutable_functions(0);
+  proto::Gemm &gemm = *function.mutable_instructions(2)->mutable_gemm();
+  gemm.set_m(m);
+  gemm.set_n(n);
+  gemm.set_k(k);
+  gemm.set_lda(k);
+  gemm.set_ldb(n);
+  gemm.set_ldc(n);
+  gemm.set_transpose_b(false);
+  gemm.set_activation(proto::Gemm::SILU);
+  gemm.set_gate_type(proto::F32);
+  gemm.set_rows_per_gate(3);
+  gemm.set_gate_stride(n);
+  gemm.set_residual_stride(n);
+  test::setInput(*gemm.mutable_a(), 0, 30);
+  test::setInput(*gemm.mutable_b(), 30, 20);
+  test::setInput(*gemm.mutable_bias(), 50, 4);
+  test::setInput(*gemm.mutable_gate(), 54, 8);
+  test::setInput(*gemm.mutable_residual(), 62, 24);
+  gemm.mutable_c()->set_bytes(4 * m * n);
+  Loaded loaded(hand);
+  Executor &executor = *loaded.executor;
+  ASSERT_FALSE(executor.write(*executor.findGlobal("x"), bytesOf(values)));
+  ASSERT_FALSE(executor.run(0));
+  std::vector<float> y = readAs<float>(executor, "y");
+  for (int row = 0; row != m; ++row)
+    for (int column = 0; column != n; ++column) {
+      double sum = values[50 + column];
+      for (int i = 0; i != k; ++i)
+        sum += double(values[row * k + i]) * values[30 + i * n + column];
+      sum /= 1 + std::exp(-sum);
+      sum = values[62 + row * n + column] +
+            values[54 + row / 3 * n + column] * sum;
+      EXPECT_NEAR(y[row * n + column], sum, 1e-5);
+    }
+}
+
+/// Two batches, four heads that share two key heads, a mask the same for all
+/// batches and heads.
+TEST(ExecutorTest, AttentionReachesItsOperands) {
+  constexpr int batch = 2, heads = 4, shared = 2, queries = 3, keys = 5, d = 6;
+  constexpr int qSize = batch * queries * heads * d;
+  constexpr int kSize = batch * keys * shared * d;
+  constexpr int maskAt = qSize + 2 * kSize;
+  std::vector<float> values(maskAt + queries * keys);
+  for (size_t i = 0; i != values.size(); ++i)
+    values[i] = std::cos(1.7 * i);
+  test::HandPlan hand = test::makeForwardPlan();
+  test::resizeInput(hand, values.size(), qSize + batch * heads * queries);
+  proto::Function &function = *hand.metadata.mutable_functions(0);
+  proto::Attention &attention =
+      *function.mutable_instructions(2)->mutable_attention();
+  attention.set_batch(batch);
+  attention.set_heads(heads);
+  attention.set_key_head_group(heads / shared);
+  attention.set_query_tokens(queries);
+  attention.set_key_tokens(keys);
+  attention.set_head_dim(d);
+  attention.set_value_dim(d);
+  attention.set_scale(0.3f);
+  attention.set_type(proto::F32);
+  auto set = [](proto::Attention::Operand &operand, int at, int tokens,
+                int operandHeads) {
+    test::setInput(*operand.mutable_place(), at,
+                   batch * tokens * operandHeads * d);
+    operand.set_batch_stride(tokens * operandHeads * d);
+    operand.set_token_stride(operandHeads * d);
+    operand.set_head_stride(d);
+  };
+  set(*attention.mutable_q(), 0, queries, heads);
+  set(*attention.mutable_k(), qSize, keys, shared);
+  set(*attention.mutable_v(), qSize + kSize, keys, shared);
+  set(*attention.mutable_output(), 0, queries, heads);
+  attention.mutable_output()->mutable_place()->set_global(2);
+  test::setInput(*attention.mutable_mask(), maskAt, queries * keys);
+  attention.set_mask_query_stride(keys);
+  attention.set_mask_key_stride(1);
+  test::setInput(*attention.mutable_log_sum_exp(), qSize,
+                 batch * heads * queries);
+  attention.mutable_log_sum_exp()->set_global(2);
+  Loaded loaded(hand);
+  Executor &executor = *loaded.executor;
+  ASSERT_FALSE(executor.write(*executor.findGlobal("x"), bytesOf(values)));
+  ASSERT_FALSE(executor.run(0));
+  std::vector<float> y = readAs<float>(executor, "y");
+  for (int b = 0; b != batch; ++b)
+    for (int h = 0; h != heads; ++h)
+      for (int t = 0; t != queries; ++t) {
+        double weights[keys], total = 0;
+        for (int s = 0; s != keys; ++s) {
+          double score = 0;
+          for (int i = 0; i != d; ++i)
+            score += double(values[((b * queries + t) * heads + h) * d + i]) *
+                     values[qSize + ((b * keys + s) * shared + h / 2) * d + i];
+          weights[s] = std::exp(0.3 * score + values[maskAt + t * keys + s]);
+          total += weights[s];
+        }
+        EXPECT_NEAR(y[qSize + (b * heads + h) * queries + t], std::log(total),
+                    1e-5);
+        for (int i = 0; i != d; ++i) {
+          double sum = 0;
+          for (int s = 0; s != keys; ++s)
+            sum += weights[s] / total *
+                   values[qSize + kSize +
+                          ((b * keys + s) * shared + h / 2) * d + i];
+          EXPECT_NEAR(y[((b * queries + t) * heads + h) * d + i], sum, 1e-5);
+        }
+      }
 }
 
 TEST(ExecutorTest, NamesThatAreNotThere) {

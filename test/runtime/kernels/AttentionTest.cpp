@@ -71,15 +71,21 @@ struct Problem {
           generator);
   }
 
-  static int64_t index(const AttentionShape::Operand &operand, int64_t batch,
-                       int64_t token, int64_t head, int64_t dim) {
-    return batch * operand.batchStride + token * operand.tokenStride +
-           head * operand.headStride + dim;
+  static size_t index(const AttentionShape::Operand &operand, int64_t batch,
+                      int64_t token, int64_t head, int64_t dim) {
+    return static_cast<size_t>(batch * operand.batchStride +
+                               token * operand.tokenStride +
+                               head * operand.headStride + dim);
   }
+
+  /// Copies of the operands that are fast to read.
+  struct Doubles {
+    std::vector<double> q, k, v;
+  };
 
   /// The exponents of one query, then its row of the output and, last, the
   /// logarithm of its sum.
-  std::vector<double> expected(int64_t batch, int64_t head,
+  std::vector<double> expected(const Doubles &from, int64_t batch, int64_t head,
                                int64_t query) const {
     std::vector<double> p(static_cast<size_t>(shape.keyTokens));
     int64_t keyHead = head / shape.keyHeadGroup;
@@ -87,8 +93,8 @@ struct Problem {
     for (int64_t s = 0; s != shape.keyTokens; ++s) {
       double score = 0;
       for (int64_t d = 0; d != shape.headDim; ++d)
-        score += q[index(shape.q, batch, query, head, d)] *
-                 k[index(shape.k, batch, s, keyHead, d)];
+        score += from.q[index(shape.q, batch, query, head, d)] *
+                 from.k[index(shape.k, batch, s, keyHead, d)];
       score *= static_cast<double>(shape.scale);
       if (shape.hasMask)
         score = static_cast<float>(
@@ -105,7 +111,7 @@ struct Problem {
       double value = 0;
       for (int64_t s = 0; s != shape.keyTokens; ++s)
         value += p[static_cast<size_t>(s)] / sum *
-                 v[index(shape.v, batch, s, keyHead, d)];
+                 from.v[index(shape.v, batch, s, keyHead, d)];
       row[static_cast<size_t>(d)] = value;
     }
     row.back() = std::isinf(largest) ? largest : largest + std::log(sum);
@@ -141,6 +147,7 @@ struct Problem {
     const double tolerance =
         scores + 4e-6 + static_cast<double>(shape.keyTokens) * 0x1p-24 +
         (shape.type == BF16 ? 0x1p-8 : 0) + roundingOf(shape.type);
+    const Doubles from{q.doubles(), k.doubles(), v.doubles()};
     Array untouched = Array::poison(shape.type, outputSize);
     int64_t wrong = 0;
     auto expectNear = [&](double got, double want, double limit,
@@ -156,9 +163,10 @@ struct Problem {
     for (int64_t batch = 0; batch != shape.batch; ++batch)
       for (int64_t head = 0; head != shape.heads; ++head)
         for (int64_t query = 0; query != shape.queryTokens; ++query) {
-          std::vector<double> row = expected(batch, head, query);
+          std::vector<double> row = expected(from, batch, head, query);
           for (int64_t d = 0; d != shape.valueDim; ++d) {
-            int64_t i = index(shape.output, batch, query, head, d);
+            auto i = static_cast<int64_t>(
+                index(shape.output, batch, query, head, d));
             expectNear(output[i], row[static_cast<size_t>(d)], tolerance,
                        "output", i);
             std::memcpy(
@@ -267,6 +275,17 @@ TEST(Attention, ScaleMayBeNegativeOrZero) {
   }
 }
 
+TEST(Attention, TokensMayBeBroadcast) {
+  for (ElementType type : {F32, F16, BF16})
+    for (int64_t keys : {1, 150}) {
+      Problem problem(shapeOf(20, keys, 16, type), 95);
+      problem.shape.k.tokenStride = 0;
+      problem.check();
+      problem.shape.v.tokenStride = 0;
+      problem.check();
+    }
+}
+
 TEST(Attention, HeadsMayShareKeys) {
   AttentionShape shape = shapeOf(70, 90, 32, BF16);
   shape.heads = 6;
@@ -292,7 +311,8 @@ TEST(Attention, PackedQkv) {
               token = i / dim / 3 / heads % tokens,
               batch = i / dim / 3 / heads / tokens;
       const Array &from = part == 0 ? apart.q : part == 1 ? apart.k : apart.v;
-      qkv.set(i, from[Problem::index(apart.shape.q, batch, token, head, d)]);
+      qkv.set(i, from[static_cast<int64_t>(
+                     Problem::index(apart.shape.q, batch, token, head, d))]);
     }
     packed.shape.q = packed.shape.k = packed.shape.v = layout;
     llvm::Expected<AttentionKernel> kernel =

@@ -9,6 +9,7 @@
 
 #include "runtime/plan/ElementType.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -52,6 +53,13 @@ public:
   }
   void set(int64_t index, double value) {
     plan::convertFloats(plan::ElementType::F64, &value, type, at(index), 1);
+  }
+  /// All elements, for loops that read them often.
+  std::vector<double> doubles() const {
+    std::vector<double> values(static_cast<size_t>(size()));
+    plan::convertFloats(type, data(), plan::ElementType::F64, values.data(),
+                        size());
+    return values;
   }
   char *at(int64_t index) {
     return bytes.data() + index * plan::elementBytes(type);

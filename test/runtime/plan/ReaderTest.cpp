@@ -12,7 +12,9 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <csignal>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 using namespace dit;
@@ -124,6 +126,41 @@ TEST_F(ReaderTest, PlacesThatCannotBeWritten) {
         describe(writePlan(target, hand.metadata, hand.code, hand.weights));
     EXPECT_EQ(code, Exit::CannotCreate) << text;
     EXPECT_NE(text.find("cannot create"), std::string::npos) << text;
+  }
+}
+
+/// No file may grow past a limit while this lives, as on a full disk.
+class FileSizeLimit {
+public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    handler = std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    rlimit limit{bytes, before.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+  }
+
+private:
+  rlimit before;
+  void (*handler)(int);
+};
+
+TEST_F(ReaderTest, ADiskThatIsFullAnywhere) {
+  HandPlan hand = makeForwardPlan();
+  size_t size = hand.encode().size();
+  for (size_t bytes : {size_t(0), size_t(100), size_t(500), size_t(4000),
+                       size_t(5000), size - 1}) {
+    FileSizeLimit limit(bytes);
+    auto [code, text] =
+        describe(writePlan(path("p"), hand.metadata, hand.code, hand.weights));
+    EXPECT_EQ(code, Exit::InputOutput) << bytes;
+    EXPECT_NE(text.find("cannot write"), std::string::npos) << text;
+    std::error_code status;
+    EXPECT_TRUE(llvm::sys::fs::directory_iterator(folder, status) ==
+                llvm::sys::fs::directory_iterator());
   }
 }
 
