@@ -62,8 +62,35 @@ static bool isSameView(Operation *a, Operation *b) {
              getTensorType(b->getResult(0)).getShape();
 }
 
+/// True where broadcast(x) is, before the transpose `view`, a broadcast of the
+/// same x: the dimensions of x keep their order.
+static bool isBroadcastBefore(Operation *view, Operation *producer) {
+  auto transpose = dyn_cast<TransposeOp>(view);
+  auto broadcast = dyn_cast_or_null<BroadcastOp>(producer);
+  if (!transpose || !broadcast)
+    return false;
+  int64_t previous = -1;
+  for (int64_t dim : broadcast.getDims()) {
+    int64_t before = transpose.getPermutation()[dim];
+    if (before < previous)
+      return false;
+    previous = before;
+  }
+  return true;
+}
+
+/// The permutation that takes `permutation` back.
+static SmallVector<int64_t> invert(ArrayRef<int64_t> permutation) {
+  SmallVector<int64_t> inverse(permutation.size());
+  for (auto [index, dim] : llvm::enumerate(permutation))
+    inverse[dim] = static_cast<int64_t>(index);
+  return inverse;
+}
+
 /// f(view(x), view(y), splat) → view(f(x, y, splat)): arithmetic is done on the
-/// smaller tensor, and the view comes nearer to what it may vanish in.
+/// smaller tensor, and the view comes nearer to what it may vanish in. With a
+/// transpose, operands may also be broadcasts of something smaller: the scale
+/// of a norm, a table of rotations.
 struct SinkViewThroughElementwise : RewritePattern {
   explicit SinkViewThroughElementwise(MLIRContext *context)
       : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/2, context) {}
@@ -73,19 +100,9 @@ struct SinkViewThroughElementwise : RewritePattern {
     if (!op->hasTrait<OpTrait::Elementwise>() || op->getNumResults() != 1 ||
         op->getNumRegions() || !isa<RankedTensorType>(op->getResultTypes()[0]))
       return failure();
-    Operation *view = nullptr;
-    for (Value operand : op->getOperands()) {
-      if (getSplat(operand))
-        continue;
-      Operation *producer = operand.getDefiningOp();
-      if (!producer || !isIndexViewOp(producer) ||
-          isa<tensor::ExtractSliceOp>(producer) ||
-          (view && !isSameView(view, producer)))
-        return rewriter.notifyMatchFailure(op, "operands are not one view");
-      view = producer;
-    }
+    Operation *view = findView(op);
     if (!view)
-      return failure();
+      return rewriter.notifyMatchFailure(op, "operands are not one view");
     ArrayRef<int64_t> shape = getTensorType(view->getOperand(0)).getShape();
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) {
@@ -93,8 +110,12 @@ struct SinkViewThroughElementwise : RewritePattern {
         operands.push_back(createSplat(rewriter, op->getLoc(),
                                        getTensorType(operand).clone(shape),
                                        *splat));
-      else
+      else if (isSameView(view, operand.getDefiningOp()))
         operands.push_back(operand.getDefiningOp()->getOperand(0));
+      else
+        operands.push_back(TransposeOp::create(
+            rewriter, op->getLoc(), operand,
+            invert(cast<TransposeOp>(view).getPermutation())));
     }
     auto resultType = cast<RankedTensorType>(op->getResultTypes()[0]);
     OperationState state(op->getLoc(), op->getName(), operands,
@@ -107,6 +128,27 @@ struct SinkViewThroughElementwise : RewritePattern {
     moved->getResult(0).setType(resultType);
     rewriter.replaceOp(op, moved->getResults());
     return success();
+  }
+
+  /// The view that all operands which are no constants are; a transpose where
+  /// some are broadcasts.
+  static Operation *findView(Operation *op) {
+    Operation *view = nullptr;
+    for (Value operand : op->getOperands()) {
+      if (getSplat(operand))
+        continue;
+      Operation *producer = operand.getDefiningOp();
+      if (!producer || !isIndexViewOp(producer) ||
+          isa<tensor::ExtractSliceOp>(producer))
+        return nullptr;
+      if (!view || isa<TransposeOp>(producer))
+        view = producer;
+    }
+    bool agree = llvm::all_of(op->getOperands(), [&](Value operand) {
+      return getSplat(operand) || isSameView(view, operand.getDefiningOp()) ||
+             isBroadcastBefore(view, operand.getDefiningOp());
+    });
+    return view && agree ? view : nullptr;
   }
 };
 
@@ -139,46 +181,53 @@ struct SliceOfConcat : OpRewritePattern<tensor::ExtractSliceOp> {
   }
 };
 
-/// transpose(concat(x, y)) → concat(transpose(x), transpose(y)), so that the
-/// tokens of joint attention keep their order.
-struct TransposeOfConcat : OpRewritePattern<TransposeOp> {
+/// concat(transpose(x), transpose(y)) → transpose(concat(x, y)): the tokens of
+/// joint attention keep their order.
+struct SinkTransposeThroughConcat : OpRewritePattern<tensor::ConcatOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op,
+  LogicalResult matchAndRewrite(tensor::ConcatOp op,
                                 PatternRewriter &rewriter) const override {
-    auto concat = op.getInput().getDefiningOp<tensor::ConcatOp>();
-    if (!concat || !concat->hasOneUse())
-      return rewriter.notifyMatchFailure(op, "transposes no concat of its own");
+    auto first = op.getInputs().front().getDefiningOp<TransposeOp>();
+    if (!first)
+      return rewriter.notifyMatchFailure(op, "joins no transposes");
     SmallVector<Value> parts;
-    for (Value part : concat.getInputs())
-      parts.push_back(TransposeOp::create(rewriter, op.getLoc(), part,
-                                          op.getPermutation()));
-    int64_t dim =
-        llvm::find(op.getPermutation(), static_cast<int64_t>(concat.getDim())) -
-        op.getPermutation().begin();
-    rewriter.replaceOpWithNewOp<tensor::ConcatOp>(op, op.getType(), dim, parts);
+    for (Value part : op.getInputs()) {
+      auto transpose = part.getDefiningOp<TransposeOp>();
+      if (!transpose || transpose.getPermutation() != first.getPermutation())
+        return rewriter.notifyMatchFailure(op, "operands differ in order");
+      parts.push_back(transpose.getInput());
+    }
+    auto dim = static_cast<int64_t>(op.getDim());
+    Value joined = tensor::ConcatOp::create(rewriter, op.getLoc(),
+                                            first.getPermutation()[dim], parts);
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getType(), joined,
+                                             first.getPermutation());
     return success();
   }
 };
 
-/// transpose(rms_norm(x)) → rms_norm(transpose(x)) where the lane stays: the
-/// norm of q and k then stands before the view that attention takes.
+/// norm(transpose(x)) → transpose(norm(x)) where the lane stays: the norm of q
+/// and k then stands before the transpose that attention takes in.
 template <typename Norm>
-struct TransposeOfNorm : OpRewritePattern<TransposeOp> {
-  using OpRewritePattern<TransposeOp>::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op,
+struct SinkTransposeThroughNorm : OpRewritePattern<Norm> {
+  using OpRewritePattern<Norm>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Norm op,
                                 PatternRewriter &rewriter) const override {
-    auto norm = op.getInput().getDefiningOp<Norm>();
-    auto rank = static_cast<int64_t>(op.getPermutation().size());
-    if (!norm || op.getPermutation().back() != rank - 1 ||
-        op.getInput() != norm.getResult() || !norm.getResult().hasOneUse())
-      return rewriter.notifyMatchFailure(op, "transposes no norm's rows");
-    for (Value statistic : norm->getResults().drop_front())
+    auto transpose = op.getInput().template getDefiningOp<TransposeOp>();
+    if (!transpose)
+      return rewriter.notifyMatchFailure(op, "norms no transpose");
+    ArrayRef<int64_t> permutation = transpose.getPermutation();
+    if (permutation.back() != static_cast<int64_t>(permutation.size()) - 1)
+      return rewriter.notifyMatchFailure(op, "the lane is transposed");
+    for (Value statistic : op->getResults().drop_front())
       if (!statistic.use_empty())
         return rewriter.notifyMatchFailure(op, "the statistics are used");
-    Value input = TransposeOp::create(rewriter, op.getLoc(), norm.getInput(),
-                                      op.getPermutation());
-    auto moved = Norm::create(rewriter, op.getLoc(), input, norm.getEpsAttr());
-    rewriter.replaceOp(op, moved.getResult());
+    auto moved = Norm::create(rewriter, op.getLoc(), transpose.getInput(),
+                              op.getEpsAttr());
+    Value result = TransposeOp::create(rewriter, op.getLoc(), moved.getResult(),
+                                       permutation);
+    rewriter.replaceAllUsesWith(op.getResult(), result);
+    rewriter.eraseOp(op);
     return success();
   }
 };
@@ -188,9 +237,10 @@ struct NormalizeViews : dit::impl::NormalizeViewsBase<NormalizeViews> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
     RewritePatternSet patterns(context);
-    patterns.add<NormalizeChain, SinkViewThroughElementwise, SliceOfConcat,
-                 TransposeOfConcat, TransposeOfNorm<RmsNormOp>,
-                 TransposeOfNorm<LayerNormOp>>(context);
+    patterns
+        .add<NormalizeChain, SinkViewThroughElementwise, SliceOfConcat,
+             SinkTransposeThroughConcat, SinkTransposeThroughNorm<RmsNormOp>,
+             SinkTransposeThroughNorm<LayerNormOp>>(context);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -74,8 +74,9 @@ def NormalizeViews : Dit_SimplifyPass<"dit-normalize-views"> {
     becomes `%d = dit.transpose %x permutation = [0, 2, 3, 1]`.
 
     Views sink below elementwise ops all of whose operands are that view or
-    constants, which are then computed on the smaller tensor; transposes go
-    through concat and norms towards attention. A slice of a concat is a slice of
+    constants, which are then computed on the smaller tensor; transposes also
+    past operands that are broadcast, and below concat and norms, until they meet
+    attention's own. A slice of a concat is a slice of
     its operand: diffusers' flipped [sin | cos] is [cos | sin].
 
     Runs before the recognitions, which then see each thing once, and after them.
@@ -96,7 +97,8 @@ def RecognizeNorms : Dit_SimplifyPass<"dit-recognize-norms"> {
     %y = arith.divf %c, …√(%v + 1.0e-6)…
     ```
     becomes `%y, %mean, %rstd = dit.layer_norm %x eps = 1.0e-6`.
-    With `report`, a quotient by a root that is no norm is a remark.
+    With `report`, a quotient by a root that is no norm, and a mean that no norm
+    takes in, is a remark.
   }];
   let options = [
     Option<"report", "report", "bool", "false", "remark what is no norm">];
@@ -157,7 +159,9 @@ def FoldLinear : Dit_SimplifyPass<"dit-fold-linear"> {
     Gemm, MatMul + Add, Add(bias, MatMul), and Reshape + Gemm + Reshape are
     `dit.matmul %x, %w bias %b {transpose_rhs}` with x [B, T, K] (or [B, K]) and
     w [out, in]. A weight [in, out] is transposed in the IR; dit-absorb-layouts
-    takes that into its global.
+    takes that into its global. What optimisers leave is mended: biases of slices
+    of joined projections (onnxsim), GELU's ½ behind the next product (ONNX
+    Runtime).
 
     ```mlir
     %y = dit.matmul %x, %w : tensor<8x64x192xf32>, tensor<192x768xf32> -> tensor<8x64x768xf32>
@@ -179,6 +183,7 @@ def AbsorbLayouts : Dit_SimplifyPass<"dit-absorb-layouts"> {
     Where all reads of a parameter or constant are seen through one view, the
     global lies so, and its pieces say how the file's tensor gets there. Where a
     transpose is one of several views, it gets a copy (never of what is trained).
+    A concat of reads is a read of one global with the pieces of all.
 
     ```mlir
     dit.global @w parameter : tensor<192x768xf32> pieces [#dit.piece<… view = [192, 768], permutation = [0, 1] …>]

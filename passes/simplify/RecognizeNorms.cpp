@@ -131,11 +131,27 @@ struct RecognizeNorms : dit::impl::RecognizeNormsBase<RecognizeNorms> {
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     if (report)
-      getOperation().walk([](Operation *op) {
-        if (auto match = matchNormalized(op))
-          op->emitRemark("no norm: what is under the root is not the mean of "
-                         "the numerator's squares along the last dimension");
-      });
+      explain();
+  }
+
+  /// Remarks quotients by a root and means that are part of no norm.
+  void explain() {
+    llvm::SmallPtrSet<Operation *, 8> explained;
+    getOperation().walk([&](Operation *op) {
+      auto match = matchNormalized(op);
+      if (!match)
+        return;
+      op->emitRemark("no norm: what is under the root is not the mean of the "
+                     "numerator's squares along the last dimension");
+      explained.insert(skipSpread(match->variance).getDefiningOp());
+    });
+    getOperation().walk([&](Operation *op) {
+      if (isa<arith::MulFOp, arith::DivFOp>(op) && !explained.contains(op) &&
+          op->getOperand(0).getDefiningOp<ReduceOp>() &&
+          matchMean(op->getResult(0)))
+        op->emitRemark("no norm: a mean along the last dimension that no norm "
+                       "takes in");
+    });
   }
 };
 

@@ -136,31 +136,59 @@ func.func @elementwise_of_a_slice(%x: tensor<2x384xf32>) -> tensor<2x192xf32> {
   return %1 : tensor<2x192xf32>
 }
 
-// CHECK-LABEL: @transpose_of_joint_tokens
-func.func @transpose_of_joint_tokens(%a: tensor<2x4x8x16xf32>, %b: tensor<2x4x24x16xf32>) -> tensor<2x32x4x16xf32> {
-  // CHECK:      %[[A:.*]] = dit.transpose %{{.*}} permutation = [0, 2, 1, 3] : tensor<2x4x8x16xf32>
-  // CHECK:      %[[B:.*]] = dit.transpose %{{.*}} permutation = [0, 2, 1, 3] : tensor<2x4x24x16xf32>
-  // CHECK:      tensor.concat dim(1) %[[A]], %[[B]]
-  %0 = tensor.concat dim(2) %a, %b : (tensor<2x4x8x16xf32>, tensor<2x4x24x16xf32>) -> tensor<2x4x32x16xf32>
-  %1 = dit.transpose %0 permutation = [0, 2, 1, 3] : tensor<2x4x32x16xf32>
-  return %1 : tensor<2x32x4x16xf32>
+// SD3 and Flux with normalised q: what stands between the transpose of the
+// heads and attention's own.
+// CHECK-LABEL: @heads_of_joint_tokens
+// CHECK-SAME:  %[[X:.*]]: tensor<2x24x4x16xf32>, %[[Y:.*]]: tensor<2x8x4x16xf32>, %[[W:.*]]: tensor<16xf32>, %[[C:.*]]: tensor<32x16xf32>
+func.func @heads_of_joint_tokens(%x: tensor<2x24x4x16xf32>, %y: tensor<2x8x4x16xf32>, %w: tensor<16xf32>, %cos: tensor<32x16xf32>) -> tensor<2x32x4x16xf32> {
+  // CHECK-DAG: %[[N:.*]], %{{.*}} = dit.rms_norm %[[X]]
+  // CHECK-DAG: %[[WB:.*]] = dit.broadcast %[[W]] dims = [3] : tensor<16xf32> -> tensor<2x24x4x16xf32>
+  // CHECK-DAG: %[[S:.*]] = arith.mulf %[[N]], %[[WB]] : tensor<2x24x4x16xf32>
+  // CHECK-DAG: %[[J:.*]] = tensor.concat dim(1) %[[Y]], %[[S]]
+  // CHECK-DAG: %[[CB:.*]] = dit.broadcast %[[C]] dims = [1, 3] : tensor<32x16xf32> -> tensor<2x32x4x16xf32>
+  // CHECK-DAG: %[[R:.*]] = arith.mulf %[[J]], %[[CB]]
+  // CHECK-NOT: dit.transpose
+  // CHECK: return %[[R]]
+  %0 = dit.transpose %x permutation = [0, 2, 1, 3] : tensor<2x24x4x16xf32>
+  %1, %rstd = dit.rms_norm %0 eps = 1.0e-6 : tensor<2x4x24x16xf32>
+  %2 = dit.broadcast %w dims = [3] : tensor<16xf32> -> tensor<2x4x24x16xf32>
+  %3 = arith.mulf %1, %2 : tensor<2x4x24x16xf32>
+  %4 = dit.transpose %y permutation = [0, 2, 1, 3] : tensor<2x8x4x16xf32>
+  %5 = tensor.concat dim(2) %4, %3 : (tensor<2x4x8x16xf32>, tensor<2x4x24x16xf32>) -> tensor<2x4x32x16xf32>
+  %6 = dit.broadcast %cos dims = [2, 3] : tensor<32x16xf32> -> tensor<2x4x32x16xf32>
+  %7 = arith.mulf %5, %6 : tensor<2x4x32x16xf32>
+  %8 = dit.transpose %7 permutation = [0, 2, 1, 3] : tensor<2x4x32x16xf32>
+  return %8 : tensor<2x32x4x16xf32>
 }
 
-// CHECK-LABEL: @transpose_of_normalised_rows
-func.func @transpose_of_normalised_rows(%x: tensor<2x4x64x16xf32>) -> tensor<2x64x4x16xf32> {
-  // CHECK-NEXT: %[[T:.*]] = dit.transpose
-  // CHECK-NEXT: dit.rms_norm %[[T]] eps = {{.*}} : tensor<2x64x4x16xf32>
-  %0, %rstd = dit.rms_norm %x eps = 1.0e-6 : tensor<2x4x64x16xf32>
-  %1 = dit.transpose %0 permutation = [0, 2, 1, 3] : tensor<2x4x64x16xf32>
-  return %1 : tensor<2x64x4x16xf32>
+// A table that would have to be transposed itself.
+// CHECK-LABEL: @transpose_past_a_table
+func.func @transpose_past_a_table(%x: tensor<2x24x4x16xf32>, %t: tensor<4x24xf32>) -> tensor<2x4x24x16xf32> {
+  // CHECK:      dit.transpose
+  // CHECK-NEXT: dit.broadcast
+  // CHECK-NEXT: arith.mulf
+  // CHECK-NEXT: return
+  %0 = dit.transpose %x permutation = [0, 2, 1, 3] : tensor<2x24x4x16xf32>
+  %1 = dit.broadcast %t dims = [1, 2] : tensor<4x24xf32> -> tensor<2x4x24x16xf32>
+  %2 = arith.mulf %0, %1 : tensor<2x4x24x16xf32>
+  return %2 : tensor<2x4x24x16xf32>
 }
 
-// CHECK-LABEL: @transpose_of_the_lane
-func.func @transpose_of_the_lane(%x: tensor<2x64x16xf32>) -> tensor<2x16x64xf32> {
-  // CHECK-NEXT: dit.rms_norm
+// CHECK-LABEL: @concat_of_one_transpose
+func.func @concat_of_one_transpose(%a: tensor<2x8x4x16xf32>, %b: tensor<2x4x24x16xf32>) -> tensor<2x4x32x16xf32> {
+  // CHECK:      dit.transpose %arg0
+  // CHECK-NEXT: tensor.concat dim(2)
+  %0 = dit.transpose %a permutation = [0, 2, 1, 3] : tensor<2x8x4x16xf32>
+  %1 = tensor.concat dim(2) %0, %b : (tensor<2x4x8x16xf32>, tensor<2x4x24x16xf32>) -> tensor<2x4x32x16xf32>
+  return %1 : tensor<2x4x32x16xf32>
+}
+
+// CHECK-LABEL: @norm_of_another_lane
+func.func @norm_of_another_lane(%x: tensor<2x64x16xf32>) -> tensor<2x16x64xf32> {
   // CHECK-NEXT: dit.transpose
-  %0, %rstd = dit.rms_norm %x eps = 1.0e-6 : tensor<2x64x16xf32>
-  %1 = dit.transpose %0 permutation = [0, 2, 1] : tensor<2x64x16xf32>
+  // CHECK-NEXT: dit.rms_norm
+  %0 = dit.transpose %x permutation = [0, 2, 1] : tensor<2x64x16xf32>
+  %1, %rstd = dit.rms_norm %0 eps = 1.0e-6 : tensor<2x16x64xf32>
   return %1 : tensor<2x16x64xf32>
 }
 

@@ -24,6 +24,7 @@ func.func @statistics_of_another_row(%x: tensor<64x64xf32>) -> tensor<64x64xf32>
   %n = arith.constant dense<64.0> : tensor<64xf32>
   %0 = arith.mulf %x, %x : tensor<64x64xf32>
   %1 = dit.reduce sum %0 dims = [1] : tensor<64x64xf32>
+  // expected-remark @below {{no norm: a mean along the last dimension that no norm takes in}}
   %2 = arith.divf %1, %n : tensor<64xf32>
   %3 = math.sqrt %2 : tensor<64xf32>
   %4 = dit.broadcast %3 dims = [1] : tensor<64xf32> -> tensor<64x64xf32>
@@ -74,4 +75,16 @@ func.func @statistics_are_used(%x: tensor<2x64xf16>) -> (tensor<2x64xf16>, tenso
   %1, %mean, %rstd = dit.layer_norm %0 eps = 1.0e-6 : tensor<2x64xf32>
   %2 = arith.truncf %1 : tensor<2x64xf32> to tensor<2x64xf16>
   return %2, %mean : tensor<2x64xf16>, tensor<2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @mean_alone
+func.func @mean_alone(%x: tensor<2x64xf32>) -> tensor<2xf32> {
+  // CHECK: dit.reduce
+  %n = arith.constant dense<64.0> : tensor<2xf32>
+  %0 = dit.reduce sum %x dims = [1] : tensor<2x64xf32>
+  // expected-remark @below {{no norm: a mean along the last dimension that no norm takes in}}
+  %1 = arith.divf %0, %n : tensor<2xf32>
+  return %1 : tensor<2xf32>
 }
