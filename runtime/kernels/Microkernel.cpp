@@ -9,6 +9,16 @@
 
 using namespace dit::runtime;
 
+InstructionSet dit::runtime::microkernelInstructionSet() {
+  libxsmm_init();
+  const int target = libxsmm_get_target_archid();
+  if (target >= LIBXSMM_X86_AVX512_CPX)
+    return InstructionSet::V4BF16;
+  if (target >= LIBXSMM_X86_AVX512_CORE)
+    return InstructionSet::V4;
+  return target >= LIBXSMM_X86_AVX2 ? InstructionSet::V3 : InstructionSet::V2;
+}
+
 llvm::Expected<Microkernel> Microkernel::create(const MicrokernelShape &shape) {
   auto fail = [&](const char *why) {
     return llvm::createStringError(llvm::formatv(

@@ -11,11 +11,16 @@
 #ifndef DIT_RUNTIME_KERNELS_MICROKERNEL_H
 #define DIT_RUNTIME_KERNELS_MICROKERNEL_H
 
+#include "runtime/kernels/tile/TileOperations.h"
+
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
 
 namespace dit::runtime {
+
+/// The instructions that libxsmm generates code with on this machine.
+InstructionSet microkernelInstructionSet();
 
 /// The sizes of one product; strides in elements.
 struct MicrokernelShape {

@@ -61,8 +61,14 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
   const bool isF32 = shape.type == ElementType::F32;
   kernel.pairs = shape.type == ElementType::BF16 &&
                  set == InstructionSet::V4BF16 && shape.headDim % 2 == 0 &&
-                 shape.k.tokenStride % 2 == 0;
-  kernel.keysInPlace = isF32 || kernel.pairs;
+                 shape.k.tokenStride % 2 == 0 &&
+                 (shape.keyTokens == 1 || shape.k.tokenStride >= shape.headDim);
+  // The microkernels want rows apart.
+  kernel.keysInPlace =
+      (isF32 || kernel.pairs) &&
+      (shape.keyTokens == 1 || shape.k.tokenStride >= shape.headDim);
+  kernel.valuesInPlace =
+      isF32 && (shape.keyTokens == 1 || shape.v.tokenStride >= shape.valueDim);
   kernel.natural = shape.hasMask || !(shape.scale > 0);
 
   // Even blocks: 77 queries are 64 + 13 or 48 + 29; lanes come in 32s.
@@ -92,7 +98,9 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
   kernel.keyBytes =
       kernel.keysInPlace ? 0 : roundUp(keys * shape.headDim * 4, 64);
   kernel.valueBytes =
-      isF32 ? 0 : roundUp(keys * shape.valueDim * (kernel.pairs ? 2 : 4), 64);
+      kernel.valuesInPlace
+          ? 0
+          : roundUp(keys * shape.valueDim * (kernel.pairs ? 2 : 4), 64);
   const int64_t staged = kernel.keyBytes + kernel.valueBytes;
   kernel.stagedBlocks =
       staged * kernel.keyBlocks <= stagedBytes ? kernel.keyBlocks : 1;
@@ -117,8 +125,9 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
       product.pairs = kernel.pairs;
       product.rows = keysHere;
       product.k = shape.headDim;
+      const bool oneKey = shape.keyTokens == 1;
       product.rowStride =
-          kernel.keysInPlace ? shape.k.tokenStride : shape.headDim;
+          kernel.keysInPlace && !oneKey ? shape.k.tokenStride : shape.headDim;
       product.rowsTransposed = false;
       product.accumulate = false;
       llvm::Expected<Microkernel> scores = Microkernel::create(product);
@@ -129,8 +138,9 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
       product.rows = shape.valueDim;
       product.k = kernel.pairs ? roundUp(keysHere, 2) : keysHere;
       product.rowStride = kernel.pairs ? keys
-                          : isF32      ? shape.v.tokenStride
-                                       : shape.valueDim;
+                          : kernel.valuesInPlace && !oneKey
+                              ? shape.v.tokenStride
+                              : shape.valueDim;
       product.rowsTransposed = !kernel.pairs;
       for (int accumulate : {0, 1}) {
         product.accumulate = accumulate;
@@ -217,8 +227,7 @@ void AttentionKernel::stageKeys(const Block &block, int64_t keyBlock,
     stage.keyHead = keyHead;
     stage.ready = 0;
   }
-  if (shape.type == ElementType::F32 ||
-      (stagedBlocks == keyBlocks && keyBlock < stage.ready))
+  if (stagedBlocks == keyBlocks && keyBlock < stage.ready)
     return;
   stage.ready = keyBlock + 1;
   const int64_t slot = keyBlock % stagedBlocks;
@@ -234,10 +243,12 @@ void AttentionKernel::stageKeys(const Block &block, int64_t keyBlock,
               i * shape.headDim,
           shape.headDim);
 
+  if (valuesInPlace)
+    return;
   const char *values =
       addressOf(pointers.v, shape.type, shape.v, block.batch, key, keyHead);
   char *to = stage.values + slot * valueBytes;
-  const int64_t stride = shape.v.tokenStride * 2;
+  const int64_t stride = shape.v.tokenStride * elementBytes(shape.type);
   if (!pairs) {
     for (int64_t i = 0; i != keys; ++i)
       operations->widen(shape.type, values + i * stride,
@@ -313,7 +324,7 @@ void AttentionKernel::runKeys(const Block &block, int64_t keyBlock,
     operations->scaleLanes(stage.output, shape.valueDim, block.lanes,
                            stage.correction);
 
-  const char *valueRows = shape.type == ElementType::F32
+  const char *valueRows = valuesInPlace
                               ? addressOf(pointers.v, shape.type, shape.v,
                                           block.batch, key, keyHead)
                               : stage.values + slot * valueBytes;

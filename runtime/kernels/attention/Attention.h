@@ -113,9 +113,10 @@ private:
 
   AttentionShape shape;
   const TileOperations *operations = nullptr;
-  bool pairs = false;       // bf16 dot products
-  bool keysInPlace = false; // k is read where it is
-  bool natural = false;     // exponents in units of e
+  bool pairs = false;         // bf16 dot products
+  bool keysInPlace = false;   // k is read where it is
+  bool valuesInPlace = false; // v too
+  bool natural = false;       // exponents in units of e
   int64_t queryBlocks = 0;
   int64_t blockQueries = 0;
   int64_t keyBlocks = 0;

@@ -61,8 +61,6 @@ static llvm::Error checkShape(const GemmShape &shape) {
       !(vnni == 2 && shape.bType == ElementType::BF16))
     return fail("groups of " + llvm::Twine(vnni) +
                 " k in a panel; there must be 1, or 2 for bf16");
-  if (shape.batch > 1 && (shape.rowsPerGate || shape.residualStride))
-    return fail("a gate or residual needs batch 1");
   return llvm::Error::success();
 }
 
@@ -80,9 +78,11 @@ llvm::Expected<GemmKernel> GemmKernel::create(const GemmShape &shape,
                  set == InstructionSet::V4BF16 && shape.k % 2 == 0 &&
                  (!isPacked || shape.packed.vnni == 2);
   const bool computesAsStored = shape.aType == ElementType::F32 || kernel.pairs;
-  // Rows of pairs must begin at whole pairs.
-  kernel.rowsInPlace = computesAsStored && !shape.transposeA &&
-                       !(kernel.pairs && shape.lda % 2 != 0);
+  // The microkernel wants rows apart, and rows of pairs at whole pairs.
+  kernel.rowsInPlace =
+      computesAsStored && !shape.transposeA &&
+      (shape.m == 1 ||
+       (shape.lda >= shape.k && !(kernel.pairs && shape.lda % 2 != 0)));
   kernel.panelInPlace = computesAsStored && isPacked;
 
   kernel.panelColumns = isPacked ? shape.packed.columns : stagedColumns;
@@ -121,7 +121,7 @@ llvm::Expected<GemmKernel> GemmKernel::create(const GemmShape &shape,
 
   MicrokernelShape product;
   product.lanes = product.panelStride = product.sumStride = kernel.panelColumns;
-  product.rowStride = kernel.rowsInPlace ? shape.lda : evenK;
+  product.rowStride = kernel.rowsInPlace && shape.m != 1 ? shape.lda : evenK;
   product.pairs = kernel.pairs;
   product.rowsTransposed = false;
   const int64_t lastRows = shape.m - (kernel.rowTiles - 1) * kernel.tileRows;
@@ -320,9 +320,10 @@ void GemmKernel::finish(const Tile &tile, const GemmPointers &pointers,
   epilogue.gateType = shape.gateType;
   epilogue.firstRow = tile.row;
   epilogue.rowsPerGate = shape.rowsPerGate;
-  epilogue.residual =
-      at(pointers.residual, tile.row * shape.residualStride + tile.column,
-         shape.cType);
+  epilogue.residual = at(pointers.residual,
+                         tile.batch * shape.strideC +
+                             tile.row * shape.residualStride + tile.column,
+                         shape.cType);
   epilogue.residualStride = shape.residualStride;
   epilogue.beta = shape.beta;
   operations->epilogue(epilogue);
@@ -331,7 +332,6 @@ void GemmKernel::finish(const Tile &tile, const GemmPointers &pointers,
 void GemmKernel::run(const GemmPointers &pointers, int64_t beginBlock,
                      int64_t endBlock, void *scratch) const {
   assert(!pointers.gate || shape.rowsPerGate > 0);
-  assert(!pointers.residual || shape.residualStride > 0);
   char *memory = static_cast<char *>(scratch);
   float *sums = static_cast<float *>(scratch);
   Staging stage;

@@ -52,9 +52,9 @@ struct GemmShape {
   plan::ElementType biasType = plan::ElementType::F32;
   Activation activation = Activation::Identity;
   plan::ElementType gateType = plan::ElementType::F32;
-  int64_t rowsPerGate = 0; ///< 0: no gate
+  int64_t rowsPerGate = 0; ///< positive if there is a gate
   int64_t gateStride = 0;
-  int64_t residualStride = 0; ///< 0: no residual
+  int64_t residualStride = 0; ///< of its rows; its batches are strideC apart
   float beta = 0;
 };
 
@@ -65,16 +65,17 @@ struct GemmPointers {
   const void *b = nullptr;
   void *c = nullptr;
   const void *bias = nullptr;     ///< [N] or null
-  const void *gate = nullptr;     ///< [ceil(M / rowsPerGate), N] or null
-  const void *residual = nullptr; ///< [M, N], type of C, or null
+  const void *gate = nullptr;     ///< [ceil(M / rowsPerGate), N] or null; all
+                                  ///< batches use the same
+  const void *residual = nullptr; ///< like C, or null
 };
 
 /// A product prepared for one shape; immutable, so threads may share it.
 class GemmKernel {
 public:
   /// Checks the shape and generates its microkernels. Errors name what is
-  /// unsupported: types, a packed layout of another width, a gate or residual
-  /// with batch > 1. `set` is lowered in tests only.
+  /// unsupported: types, a packed layout of another width. `set` is lowered in
+  /// tests only.
   static llvm::Expected<GemmKernel>
   create(const GemmShape &shape, InstructionSet set = hostInstructionSet());
 

@@ -2,9 +2,12 @@
 
 #include "runtime/kernels/tile/TileOperations.h"
 
+#include "runtime/kernels/Microkernel.h"
+
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 namespace dit::runtime {
@@ -38,7 +41,8 @@ static InstructionSet detectInstructionSet() {
 }
 
 InstructionSet hostInstructionSet() {
-  static const InstructionSet host = detectInstructionSet();
+  static const InstructionSet host =
+      std::min(detectInstructionSet(), microkernelInstructionSet());
   return host;
 }
 

@@ -25,7 +25,9 @@ enum class InstructionSet {
   V4BF16 ///< and AVX512_BF16: the bf16 dot product
 };
 
-/// The best one of this machine.
+/// The best one of this machine that the microkernels use too, so that what is
+/// packed for them is what they read. LIBXSMM_TARGET (libxsmm's own variable:
+/// skx, hsw, snb) lowers it, to try the code for older machines on a new one.
 InstructionSet hostInstructionSet();
 
 /// What is applied to the sums of a GEMM; numbers of dit.proto.
