@@ -89,6 +89,9 @@ bool EpilogueFusion::fuseBias(arith::AddFOp op, MatmulOp matmul, Value other) {
 /// `op` applies `activation` to `input`; true where the GEMM does it now.
 bool EpilogueFusion::fuseActivation(Operation *op, Value input,
                                     Activation activation) {
+  if (auto widened = input.getDefiningOp<arith::ExtFOp>();
+      widened && widened.getIn().getDefiningOp<MatmulOp>())
+    return refuse(op, "the product is rounded before the activation"), false;
   auto matmul = skipReshapes(input).getDefiningOp<MatmulOp>();
   if (!matmul)
     return false;

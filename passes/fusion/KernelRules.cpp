@@ -14,6 +14,8 @@ using namespace dit;
 
 /// Buffers that a kernel may read and write: their pointers live in registers.
 static constexpr size_t maxOperands = 24;
+/// Ops of a kernel's body, so that it compiles in no time.
+static constexpr size_t maxOps = 256;
 /// Places at which a kernel may compute one value, and look one up.
 static constexpr size_t maxAccesses = 4, maxCheapAccesses = 32;
 /// Flops that nobody notices.
@@ -166,6 +168,10 @@ bool KernelPlan::canTake(unsigned kernel, Operation *op,
         return false;
   if (isRepeated(kernel, op, reason))
     return false;
+  if (planned.body.size() >= maxOps && !isCheap(op)) {
+    reason = "the kernel has " + std::to_string(maxOps) + " ops already";
+    return false;
+  }
 
   DenseSet<Value> added;
   for (Value operand : op->getOperands())

@@ -63,3 +63,13 @@ func.func @rounding_with_two_users(%x: !tokens, %w: !weight) -> (!hidden, tensor
   %l = arith.truncf %p : !hidden to tensor<8x64x768xbf16>
   return %p, %l : !hidden, tensor<8x64x768xbf16>
 }
+
+// CHECK-LABEL: @rounded_before_the_activation
+func.func @rounded_before_the_activation(%x: tensor<8x64x192xbf16>, %w: tensor<768x192xbf16>) -> !hidden {
+  // CHECK: dit.gelu
+  %p = dit.matmul %x, %w {transpose_rhs} : tensor<8x64x192xbf16>, tensor<768x192xbf16> -> tensor<8x64x768xbf16>
+  %e = arith.extf %p : tensor<8x64x768xbf16> to !hidden
+  // expected-remark @+1 {{not fused: the product is rounded before the activation}}
+  %g = dit.gelu %e approximate = tanh : !hidden
+  return %g : !hidden
+}
