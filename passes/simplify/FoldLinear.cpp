@@ -11,6 +11,8 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/simplify/Match.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace dit {

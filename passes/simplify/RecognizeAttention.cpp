@@ -50,6 +50,19 @@ static Value matchNanGuard(Operation *op) {
              : Value();
 }
 
+/// The x and s of x · s or x / (1/s), with s a constant other than 0.
+static std::optional<std::pair<Value, double>> matchScaled(Operation *op) {
+  if (!isa<arith::MulFOp, arith::DivFOp>(op))
+    return std::nullopt;
+  bool isProduct = isa<arith::MulFOp>(op);
+  unsigned constant = isProduct && getSplat(op->getOperand(0)) ? 0 : 1;
+  auto number = getSplat(op->getOperand(constant));
+  if (!number || *number == 0)
+    return std::nullopt;
+  return std::pair(op->getOperand(1 - constant),
+                   isProduct ? *number : 1 / *number);
+}
+
 /// Step 1.
 static SoftmaxOp findSoftmax(Value value) {
   while (Operation *op = value.getDefiningOp()) {
@@ -67,10 +80,12 @@ static SoftmaxOp findSoftmax(Value value) {
 
 namespace {
 /// A mask as it is added at some point, to be multiplied by the scale factors
-/// that come after it.
+/// that come after it. A condition adds 0 where it is `kept`, else `elsewhere`.
 struct Mask {
   Value value;
   double scale;
+  bool isCondition = false, kept = true;
+  double elsewhere = 0;
 };
 /// scale · q kᵀ + Σ masks
 struct Scores {
@@ -96,15 +111,20 @@ static bool collectScores(Value value, double scale, Scores &scores) {
   }
   if (isa<arith::ExtFOp, arith::TruncFOp>(op) || reshapesBatch(op))
     return collectScores(op->getOperand(0), scale, scores);
-  if (isa<arith::MulFOp, arith::DivFOp>(op)) {
-    unsigned constant =
-        isa<arith::MulFOp>(op) && getSplat(op->getOperand(0)) ? 0 : 1;
-    auto number = getSplat(op->getOperand(constant));
-    if (!number || *number == 0)
-      return false;
-    scale *= isa<arith::MulFOp>(op) ? *number : 1 / *number;
-    return collectScores(op->getOperand(1 - constant), scale, scores);
-  }
+  if (auto scaled = matchScaled(op))
+    return collectScores(scaled->first, scale * scaled->second, scores);
+  if (auto select = dyn_cast<arith::SelectOp>(op))
+    for (bool kept : {true, false}) {
+      // A number so low that exp gives 0 beside any score.
+      auto low =
+          getSplat(kept ? select.getFalseValue() : select.getTrueValue());
+      Value other = kept ? select.getTrueValue() : select.getFalseValue();
+      if (low && *low <= -1e4 && collectScores(other, scale, scores)) {
+        scores.masks.push_back(
+            {select.getCondition(), scale, true, kept, *low});
+        return true;
+      }
+    }
   if (isa<arith::AddFOp>(op))
     for (unsigned side : {0u, 1u})
       if (collectScores(op->getOperand(side), scale, scores)) {
@@ -119,14 +139,9 @@ static Value stripScale(OpBuilder &builder, Value value, double &scale) {
   Operation *op = value.getDefiningOp();
   if (!op)
     return value;
-  if (isa<arith::MulFOp, arith::DivFOp>(op)) {
-    unsigned constant =
-        isa<arith::MulFOp>(op) && getSplat(op->getOperand(0)) ? 0 : 1;
-    auto number = getSplat(op->getOperand(constant));
-    if (!number || *number == 0)
-      return value;
-    scale *= isa<arith::MulFOp>(op) ? *number : 1 / *number;
-    return stripScale(builder, op->getOperand(1 - constant), scale);
+  if (auto scaled = matchScaled(op)) {
+    scale *= scaled->second;
+    return stripScale(builder, scaled->first, scale);
   }
   if (!isIndexViewOp(op))
     return value;
@@ -136,6 +151,26 @@ static Value stripScale(OpBuilder &builder, Value value, double &scale) {
   IRMapping mapping;
   mapping.map(op->getOperand(0), inner);
   return builder.clone(*op, mapping)->getResult(0);
+}
+
+/// `value` as a view, without constant factors on the way to its base.
+static IndexView traceScaledView(Value value) {
+  SmallVector<Operation *> chain;
+  while (Operation *op = value.getDefiningOp()) {
+    if (isIndexViewOp(op)) {
+      chain.push_back(op);
+      value = op->getOperand(0);
+    } else if (auto scaled = matchScaled(op)) {
+      value = scaled->first;
+    } else {
+      break;
+    }
+  }
+  IndexView view = IndexView::identity(value);
+  for (Operation *op : llvm::reverse(chain))
+    if (!view.apply(op))
+      view = IndexView::identity(op->getResult(0));
+  return view;
 }
 
 /// Batch and heads of the problems that `query` [batch…, T, d] walks.
@@ -148,7 +183,7 @@ static std::pair<int64_t, int64_t> splitBatch(Value query) {
     return {problems / batch.back(), batch.back()};
   // [B·H, T, d]: its view tells which part of the dimension lies inside a
   // token.
-  IndexView view = traceView(query);
+  IndexView view = traceScaledView(query);
   const IndexView::Dimension &dim = view.dims[0], &tokens = view.dims[1];
   if (dim.size() == 2)
     return {dim[0].size, dim[1].size};
@@ -158,27 +193,46 @@ static std::pair<int64_t, int64_t> splitBatch(Value query) {
   return {problems, 1};
 }
 
-/// The mask as fp32 [B or 1, H or 1, Tq or 1, Tk or 1], null where it cannot be
-/// seen so.
-static Value createMask(OpBuilder &builder, Location loc, Mask mask,
-                        ArrayRef<int64_t> shape) {
+namespace {
+/// A mask as [B or 1, H or 1, Tq or 1, Tk or 1] of its base.
+struct PlannedMask {
+  Mask mask;
+  Value base;
+  SmallVector<ViewStep> steps;
+};
+} // namespace
+
+/// Nothing where the mask cannot be seen with this shape.
+static std::optional<PlannedMask> planMask(Mask mask, ArrayRef<int64_t> shape) {
   IndexView view = traceView(mask.value);
   if (!view.reshape(shape))
-    return {};
+    return std::nullopt;
   for (IndexView::Dimension &dim : view.dims)
     if (llvm::all_of(dim, [](Factor factor) { return factor.stride == 0; }))
       dim.clear();
-  auto plan = planView(view);
-  if (!plan)
-    return {};
-  Value value =
-      createCast(builder, loc, createChain(builder, loc, view.base, *plan),
-                 builder.getF32Type());
-  if (mask.scale != 1)
-    value = arith::MulFOp::create(
-        builder, loc, value,
-        createSplat(builder, loc, getTensorType(value), mask.scale));
-  return value;
+  auto steps = planView(view);
+  if (!steps)
+    return std::nullopt;
+  return PlannedMask{mask, view.base, *steps};
+}
+
+/// The mask in fp32, scaled.
+static Value createMask(OpBuilder &builder, Location loc,
+                        const PlannedMask &planned) {
+  const Mask &mask = planned.mask;
+  Value value = createChain(builder, loc, planned.base, planned.steps);
+  RankedTensorType type = getTensorType(value).clone(builder.getF32Type());
+  if (mask.isCondition) {
+    Value kept = createSplat(builder, loc, type, 0);
+    Value low = createSplat(builder, loc, type, mask.elsewhere);
+    value = arith::SelectOp::create(builder, loc, value, mask.kept ? kept : low,
+                                    mask.kept ? low : kept);
+  }
+  value = createCast(builder, loc, value, builder.getF32Type());
+  if (mask.scale == 1)
+    return value;
+  return arith::MulFOp::create(builder, loc, value,
+                               createSplat(builder, loc, type, mask.scale));
 }
 
 /// [batch…, T, d] ([batch…, d, T] where `transposed`) → [B, T, H, d].
@@ -212,19 +266,24 @@ struct RecognizeProductWithValues : OpRewritePattern<MatmulOp> {
     if (product.getTransposeLhs())
       return rewriter.notifyMatchFailure(op, "Q is transposed");
 
+    auto [batch, heads] = splitBatch(product.getLhs());
+    ArrayRef<int64_t> matrix =
+        getTensorType(product.getResult()).getShape().take_back(2);
+    SmallVector<PlannedMask> masks;
+    for (Mask term : scores.masks) {
+      auto mask = planMask(term, {batch, heads, matrix[0], matrix[1]});
+      if (!mask)
+        return rewriter.notifyMatchFailure(op, "the mask has another shape");
+      masks.push_back(*mask);
+    }
+
     Location loc = op.getLoc();
     double scale = scores.scale;
     Value query = stripScale(rewriter, product.getLhs(), scale);
     Value key = stripScale(rewriter, product.getRhs(), scale);
-    auto [batch, heads] = splitBatch(query);
-    ArrayRef<int64_t> matrix =
-        getTensorType(product.getResult()).getShape().take_back(2);
     Value mask;
-    for (Mask term : scores.masks) {
-      Value value =
-          createMask(rewriter, loc, term, {batch, heads, matrix[0], matrix[1]});
-      if (!value)
-        return rewriter.notifyMatchFailure(op, "the mask has another shape");
+    for (const PlannedMask &term : masks) {
+      Value value = createMask(rewriter, loc, term);
       mask = mask ? addMasks(rewriter, loc, mask, value) : value;
     }
     auto attention = AttentionOp::create(

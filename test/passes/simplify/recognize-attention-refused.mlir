@@ -44,3 +44,21 @@ func.func @transposed_probabilities(%q: !heads, %k: !heads, %v: !heads) -> !head
   %3 = dit.matmul %2, %v : !scores, !heads -> !heads
   return %3 : !heads
 }
+
+// -----
+
+!heads = tensor<2x4x64x48xf32>
+!scores = tensor<2x4x64x64xf32>
+
+// Scores of 0 where the condition is false are scores like any other.
+// CHECK-LABEL: @zero_elsewhere
+func.func @zero_elsewhere(%q: !heads, %k: !heads, %v: !heads, %m: tensor<2x4x64x64xi1>) -> !heads {
+  // CHECK-NOT: dit.attention
+  %zero = arith.constant dense<0.0> : !scores
+  %0 = dit.matmul %q, %k {transpose_rhs} : !heads, !heads -> !scores
+  %1 = arith.select %m, %0, %zero : tensor<2x4x64x64xi1>, !scores
+  // expected-remark @below {{no attention: its input is not a scaled, masked product}}
+  %2 = dit.softmax %1 : !scores
+  %3 = dit.matmul %2, %v : !scores, !heads -> !heads
+  return %3 : !heads
+}

@@ -117,6 +117,38 @@ func.func @mask_before_the_scale(%q: !heads, %k: !heads, %v: !heads, %m: tensor<
   return %4 : !heads
 }
 
+// Where(mask, scores, −∞), of fp16's range.
+// CHECK-LABEL: @boolean_mask
+func.func @boolean_mask(%q: !heads, %k: !heads, %v: !heads, %m: tensor<2x64xi1>) -> !heads {
+  // CHECK-DAG: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<2x64xf32>
+  // CHECK-DAG: %[[LOW:.*]] = arith.constant dense<-6.550400e+04> : tensor<2x64xf32>
+  // CHECK: %[[S:.*]] = arith.select %{{.*}}, %[[ZERO]], %[[LOW]] : tensor<2x64xi1>, tensor<2x64xf32>
+  // CHECK: %[[M:.*]] = tensor.expand_shape %[[S]] {{.*}} into tensor<2x1x1x64xf32>
+  // CHECK: dit.attention %{{.*}} mask %[[M]] scale = 1.000000e+00
+  %low = arith.constant dense<-65504.0> : !scores
+  %mask = dit.broadcast %m dims = [0, 3] : tensor<2x64xi1> -> tensor<2x4x64x64xi1>
+  %0 = dit.matmul %q, %k {transpose_rhs} : !heads, !heads -> !scores
+  %1 = arith.select %mask, %0, %low : tensor<2x4x64x64xi1>, !scores
+  %2 = dit.softmax %1 : !scores
+  %3 = dit.matmul %2, %v : !scores, !heads -> !heads
+  return %3 : !heads
+}
+
+// timm without fused attention, one head a batch: nothing to split.
+// CHECK-LABEL: @single_head
+func.func @single_head(%q: tensor<2x64x48xf32>, %k: tensor<2x48x64xf32>, %v: tensor<2x64x48xf32>) -> tensor<2x64x48xf32> {
+  // CHECK: %[[Q:.*]] = tensor.expand_shape %arg0 {{.*}} into tensor<2x64x1x48xf32>
+  // CHECK: %[[KT:.*]] = dit.transpose %arg1 permutation = [0, 2, 1]
+  // CHECK: %[[K:.*]] = tensor.expand_shape %[[KT]] {{.*}} into tensor<2x64x1x48xf32>
+  // CHECK: dit.attention %[[Q]], %[[K]], %{{.*}} scale = 2.000000e+00 : tensor<2x64x1x48xf32>
+  %s = arith.constant dense<2.0> : tensor<2x64x48xf32>
+  %0 = arith.mulf %s, %q : tensor<2x64x48xf32>
+  %1 = dit.matmul %0, %k : tensor<2x64x48xf32>, tensor<2x48x64xf32> -> tensor<2x64x64xf32>
+  %2 = dit.softmax %1 : tensor<2x64x64xf32>
+  %3 = dit.matmul %2, %v : tensor<2x64x64xf32>, tensor<2x64x48xf32> -> tensor<2x64x48xf32>
+  return %3 : tensor<2x64x48xf32>
+}
+
 // dynamo before operator set 23: rows of NaN become 0.
 // CHECK-LABEL: @guard_against_nan
 func.func @guard_against_nan(%q: !heads, %k: !heads, %v: !heads) -> !heads {
