@@ -156,6 +156,9 @@ bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
   // A table that was computed from buffers still has no kind of its own.
   if (auto kind = kinds.find(tensor.name); kind != kinds.end())
     return kind->second == "PARAMETER" || isWeight;
+  // Diffusers' table of positions is a buffer.
+  if (tensor.name.ends_with("pos_embed.pos_embed"))
+    return false;
   // TorchScript writes constants as nodes, so onnx:: was once a parameter.
   return !isGenerated(tensor.name) || isWeight ||
          (tensor.name.starts_with("onnx::") && tensor.size() > 1);
