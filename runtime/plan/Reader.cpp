@@ -18,6 +18,7 @@
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <google/protobuf/stubs/logging.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +61,8 @@ llvm::Expected<PlanView> dit::plan::decodePlan(llvm::ArrayRef<uint8_t> file) {
   PlanView view;
   llvm::ArrayRef<uint8_t> metadata =
       slice(file, header->sections[MetadataSection]);
+  // What is wrong is an error to return, not a line on stderr.
+  google::protobuf::LogSilencer silencer;
   if (metadata.size() > INT_MAX ||
       !view.metadata.ParseFromArray(metadata.data(), metadata.size()))
     return failure(Exit::Malformed,

@@ -11,6 +11,7 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <memory>
 #include <vector>
 #include <xxhash.h>
@@ -18,12 +19,19 @@
 using namespace dit::plan;
 
 /// Equal plans have equal bytes. (protobuf promises that within one version
-/// of the library, which the binary carries.)
+/// of the library, which the binary carries.) False for what cannot be read
+/// again: more than 2 GB, or a string that is not UTF-8.
 static bool serialize(const dit::proto::Plan &metadata, std::string &bytes) {
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  return metadata.SerializeToCodedStream(&coded);
+  google::protobuf::LogSilencer silencer;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    if (!metadata.SerializeToCodedStream(&coded))
+      return false;
+  }
+  dit::proto::Plan again;
+  return again.ParseFromString(bytes);
 }
 
 static llvm::Error pad(OutputFile &file, uint64_t offset) {
@@ -68,7 +76,9 @@ llvm::Error dit::plan::writePlan(llvm::StringRef path,
                                        describe(std::move(error)).second);
   std::string text;
   if (!serialize(metadata, text))
-    return failure(Exit::Internal, "the plan's metadata exceed 2 GB");
+    return failure(Exit::Internal,
+                   "the plan's metadata exceed 2 GB, or a name in it is not "
+                   "UTF-8");
   llvm::ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(text.data()),
                                 text.size());
 

@@ -2,6 +2,7 @@
 
 #include "runtime/devices/cpu/CpuDevice.h"
 #include "runtime/executor/Initialise.h"
+#include "runtime/plan/Memory.h"
 #include "runtime/tools/ditrun/Modes.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -35,10 +36,12 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
   loaded->executor = std::move(*executor);
   if (llvm::Error error = initialiseParameters(*loaded->executor))
     return std::move(error);
-  terminal.detail("loaded " + plan::escaped(options.plan) + " (" +
-                  plan::escaped(loaded->file.metadata().model()) + ", " +
-                  plan::escaped(loaded->file.metadata().precision()) + ") on " +
-                  loaded->device->description());
+  terminal.detail(
+      "loaded " + plan::escaped(options.plan) + " (" +
+      plan::escaped(loaded->file.metadata().model()) + ", " +
+      plan::escaped(loaded->file.metadata().precision()) + ") on " +
+      loaded->device->description() + "\n" +
+      llvm::StringRef(plan::printMemoryTable(loaded->file.metadata())).rtrim());
   return loaded;
 }
 

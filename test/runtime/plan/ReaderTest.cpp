@@ -119,6 +119,18 @@ TEST_F(ReaderTest, AnInvalidPlanIsNotWritten) {
   EXPECT_FALSE(llvm::sys::fs::exists(path("p")));
 }
 
+TEST_F(ReaderTest, NamesThatAreNotUtf8AreNotWritten) {
+  HandPlan hand = makeForwardPlan();
+  hand.metadata.mutable_functions(0)->mutable_instructions(0)->set_location(
+      "\xff\xfe");
+  testing::internal::CaptureStderr();
+  auto [code, text] =
+      describe(writePlan(path("p"), hand.metadata, hand.code, hand.weights));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(code, Exit::Internal);
+  EXPECT_NE(text.find("UTF-8"), std::string::npos);
+}
+
 TEST_F(ReaderTest, PlacesThatCannotBeWritten) {
   HandPlan hand = makeForwardPlan();
   for (std::string target : {path("no/folder/p"), std::string(folder)}) {
