@@ -15,8 +15,8 @@ config.substitutions.append(("%src_root", root))
 config.substitutions.append(("%fixtures", os.path.join(root, "test", "fixtures")))
 config.substitutions.append(("%models", os.path.join(root, "models")))
 
-# `%exit N command`: the command must end with exit code N; its output goes on.
-config.substitutions.append(("%exit", "%python " + os.path.join(config.test_source_root, "expect_exit.py")))
+# `%exits N command`: the command must end with exit code N; its output goes on.
+config.substitutions.append(("%exits", "%python " + os.path.join(config.test_source_root, "expect_exit.py")))
 config.substitutions.append(("%python", sys.executable))
 tools = ["dit-opt", "ditc", "ditrun", "make-hand-plan", "FileCheck", "not", "split-file", "count"]
 tool_dirs = [config.dit_bin_dir, config.llvm_tools_dir]

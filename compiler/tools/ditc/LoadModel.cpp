@@ -74,11 +74,18 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
     return interface.takeError();
 
   PipelineOptions &pipeline = flags.compile.pipeline;
-  if (!flags.modeGiven)
-    pipeline.mode = interface->isDenoiser() && flags.modelInputs.empty()
-                        ? Mode::Sample
-                    : flags.modelInputs.size() == 3 ? Mode::Sample
-                                                    : Mode::Forward;
+  if (!flags.modeGiven) {
+    bool hasLabels = any_of(interface->inputs, [](auto &input) {
+      return input.kind == onnx::InputKind::Labels;
+    });
+    bool canSample =
+        (interface->isDenoiser() && hasLabels) || flags.modelInputs.size() == 3;
+    pipeline.mode = canSample ? Mode::Sample : Mode::Forward;
+    if (interface->isDenoiser() && !canSample && !flags.quiet)
+      WithColor::note(errs(), "ditc")
+          << "the model is conditioned on text, which has no sampling program "
+             "yet: this is a forward plan\n";
+  }
   if (Error error = chooseInputs(*interface, flags))
     return error;
 

@@ -5,7 +5,7 @@
 !b = tensor<4x40xbf16>
 !r = tensor<4xf32>
 
-func.func @kernels(%x: !x, %s: tensor<40xf32>, %b: !b) -> (!x, !x, !b) {
+func.func @kernels(%x: !x, %s: tensor<40xf32>, %b: !b, %y: tensor<4x32xf32>) -> (!x, !x, !b, tensor<4x32xf32>) {
   // A broadcast row: two vectors of 16 in a loop, and one of 8 lanes.
   // CHECK-LABEL: func.func @kernel0(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64)
   // CHECK:         scf.for
@@ -67,5 +67,23 @@ func.func @kernels(%x: !x, %s: tensor<40xf32>, %b: !b) -> (!x, !x, !b) {
     %o = arith.truncf %n : !x to !b
     dit.yield %o : !b
   }
-  return %0, %1, %2 : !x, !x, !b
+
+  // Pairs swapped: vectors are loaded as they lie, shuffled, and chosen from by
+  // a constant.
+  // CHECK-LABEL: func.func @kernel3
+  // CHECK-NOT:     gather
+  // CHECK:         %[[PAIRS:.*]] = llvm.load %{{.*}} : !llvm.ptr -> vector<16xf32>
+  // CHECK:         vector.shuffle %[[PAIRS]], %[[PAIRS]] [1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15, 15]
+  // CHECK:         vector.shuffle {{.*}} [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14]
+  // CHECK:         arith.constant dense<[0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]>
+  %3 = dit.kernel "swap" space = [4, 32] (%y) : (tensor<4x32xf32>) -> tensor<4x32xf32> {
+  ^bb0(%a: tensor<4x32xf32>):
+    %e = tensor.expand_shape %a [[0], [1, 2]] output_shape [4, 16, 2] : tensor<4x32xf32> into tensor<4x16x2xf32>
+    %l = tensor.extract_slice %e[0, 0, 0] [4, 16, 1] [1, 1, 1] : tensor<4x16x2xf32> to tensor<4x16x1xf32>
+    %r = tensor.extract_slice %e[0, 0, 1] [4, 16, 1] [1, 1, 1] : tensor<4x16x2xf32> to tensor<4x16x1xf32>
+    %c = tensor.concat dim(2) %r, %l : (tensor<4x16x1xf32>, tensor<4x16x1xf32>) -> tensor<4x16x2xf32>
+    %t = tensor.collapse_shape %c [[0], [1, 2]] : tensor<4x16x2xf32> into tensor<4x32xf32>
+    dit.yield %t : tensor<4x32xf32>
+  }
+  return %0, %1, %2, %3 : !x, !x, !b, tensor<4x32xf32>
 }
