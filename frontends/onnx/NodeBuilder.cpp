@@ -194,15 +194,17 @@ Shape NodeBuilder::axes(ArrayRef<int64_t> axes, int64_t rank) {
   return result;
 }
 
-llvm::Error NodeBuilder::checkShape(ArrayRef<int64_t> shape) const {
+llvm::Error checkShape(ArrayRef<int64_t> shape) {
   int64_t count = 1;
   for (int64_t size : shape) {
     if (size < 0)
-      return malformed("a dimension of its result would be " +
-                       llvm::Twine(size));
+      return makeError(ErrorKind::Malformed,
+                       "a dimension of its result would be " +
+                           llvm::Twine(size));
     if (size > mostElements / count)
-      return unsupported("its result " + describeShape(shape) +
-                         " has more than 2^40 elements");
+      return makeError(ErrorKind::Unsupported,
+                       "its result " + describeShape(shape) +
+                           " has more than 2^40 elements");
     count *= std::max<int64_t>(size, 1);
   }
   return llvm::Error::success();

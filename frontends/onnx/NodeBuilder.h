@@ -40,6 +40,10 @@ mlir::DenseElementsAttr getConstant(mlir::Value value);
 /// The one number that all elements of a constant are, or nothing.
 std::optional<double> getSplat(mlir::Value value);
 
+/// An error where a result of this shape has a negative dimension, or more than
+/// mostElements elements.
+llvm::Error checkShape(llvm::ArrayRef<int64_t> shape);
+
 /// See the head of this file.
 class NodeBuilder {
 public:
@@ -87,8 +91,6 @@ public:
   int64_t axis(int64_t axis, int64_t rank);
   /// The same for a list; sorted, without repetition (a failure).
   Shape axes(llvm::ArrayRef<int64_t> axes, int64_t rank);
-  /// An error where `shape` has more than mostElements elements.
-  llvm::Error checkShape(llvm::ArrayRef<int64_t> shape) const;
 
   // IR.
   mlir::RankedTensorType tensor(llvm::ArrayRef<int64_t> shape,

@@ -86,7 +86,7 @@ static Outputs attention(NodeBuilder &n) {
     return n.malformed(
         "query, key and value contradict each other: " + describeShape(q) +
         ", " + describeShape(k) + " and " + describeShape(v));
-  if (llvm::Error error = n.checkShape({q[0], q[1], q[2], v[3]}))
+  if (llvm::Error error = checkShape({q[0], q[1], q[2], v[3]}))
     return error;
   int64_t full[] = {q[0], q[2], q[1], k[1]};
   Value mask = n.input(3);

@@ -61,7 +61,7 @@ static Outputs gather(NodeBuilder &n) {
   Shape to(from.take_front(axis));
   llvm::append_range(to, shapeOf(indices));
   llvm::append_range(to, from.drop_front(axis + 1));
-  if (llvm::Error error = n.checkShape(to))
+  if (llvm::Error error = checkShape(to))
     return error;
   if (llvm::is_contained(to, 0))
     return Values{n.empty(getTensorType(table).clone(to))};
@@ -147,7 +147,7 @@ static Outputs gatherNd(NodeBuilder &n) {
   llvm::append_range(flat, rest);
   Shape to(shapeOf(indices).drop_back());
   llvm::append_range(to, rest);
-  if (llvm::Error error = n.checkShape(to))
+  if (llvm::Error error = checkShape(to))
     return error;
   return Values{
       n.make<GatherOp>(n.reshape(data, flat),
@@ -204,7 +204,7 @@ static Outputs oneHot(NodeBuilder &n) {
     return error;
   Shape to(shapeOf(indices)), others, places(size);
   to.insert(to.begin() + axis, size);
-  if (llvm::Error error = n.checkShape(to))
+  if (llvm::Error error = checkShape(to))
     return error;
   for (int64_t dim = 0; dim < rank; ++dim)
     if (dim != axis)

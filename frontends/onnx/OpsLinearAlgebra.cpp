@@ -69,7 +69,7 @@ static llvm::Expected<Value> product(NodeBuilder &n, Value lhs, Value rhs,
   }
   Shape result(shapeOf(lhs).drop_back());
   result.push_back(columns);
-  if (llvm::Error error = n.checkShape(result))
+  if (llvm::Error error = checkShape(result))
     return error;
   return n.make<MatmulOp>(getTensorType(lhs).clone(result), lhs, rhs, Value(),
                           transposeRhs);
@@ -189,7 +189,7 @@ static Outputs einsumProduct(NodeBuilder &n, llvm::StringRef left,
                            std::multiplies<int64_t>());
   };
   std::string order = batch + rows + columns;
-  if (llvm::Error error = n.checkShape(sizes(order)))
+  if (llvm::Error error = checkShape(sizes(order)))
     return error;
   Value lhs = arrange(n, n.input(0), left.str(), batch + rows + depth);
   Value rhs = arrange(n, n.input(1), right.str(), batch + depth + columns);

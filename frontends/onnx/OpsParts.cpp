@@ -212,7 +212,7 @@ static Outputs concat(NodeBuilder &n) {
     to[axis] += shapeOf(value)[axis];
     values.push_back(value);
   }
-  if (llvm::Error error = n.checkShape(to))
+  if (llvm::Error error = checkShape(to))
     return error;
   return Values{llvm::is_contained(to, 0)
                     ? n.empty(getTensorType(first).clone(to))
@@ -227,7 +227,7 @@ static Outputs expand(NodeBuilder &n) {
   std::optional<Shape> target = n.constantIntegers(1, "shape");
   if (!target)
     return n.takeFailure();
-  if (llvm::Error error = n.checkShape(*target))
+  if (llvm::Error error = checkShape(*target))
     return error;
   // Both ways: a dimension of the input stays where the target has 1.
   ArrayRef<int64_t> from = shapeOf(n.input(0));
@@ -252,7 +252,7 @@ static Outputs tile(NodeBuilder &n) {
     return n.malformed("it has " + llvm::Twine(repeats->size()) +
                        " repeats for a tensor of rank " +
                        llvm::Twine(from.size()));
-  if (llvm::Error error = n.checkShape(*repeats))
+  if (llvm::Error error = checkShape(*repeats))
     return error;
   Shape wide, dims, to;
   for (auto [size, times] : llvm::zip(from, *repeats)) {
@@ -261,7 +261,7 @@ static Outputs tile(NodeBuilder &n) {
     dims.push_back(wide.size());
     wide.push_back(size);
   }
-  if (llvm::Error error = n.checkShape(wide))
+  if (llvm::Error error = checkShape(wide))
     return error;
   for (auto [size, times] : llvm::zip(from, *repeats))
     to.push_back(size * times);
@@ -312,7 +312,7 @@ static Outputs pad(NodeBuilder &n) {
       if (size > 0)
         parts.push_back(createSplat(n.builder, n.loc,
                                     getTensorType(x).clone(shape), *value));
-      return n.checkShape(shape);
+      return checkShape(shape);
     };
     if (llvm::Error error = border(std::max<int64_t>(before, 0)))
       return error;
@@ -357,7 +357,7 @@ static Outputs resize(NodeBuilder &n) {
       wide.push_back(factor);
     to.push_back(size * factor);
   }
-  if (llvm::Error error = n.checkShape(wide))
+  if (llvm::Error error = checkShape(wide))
     return error;
   return Values{
       n.reshape(createBroadcast(n.builder, n.loc, x, wide, dims), to)};

@@ -172,7 +172,7 @@ static Outputs constantOfShape(NodeBuilder &n) {
   std::optional<Shape> to = n.constantIntegers(0, "shape");
   if (!to)
     return n.takeFailure();
-  if (llvm::Error error = n.checkShape(*to))
+  if (llvm::Error error = checkShape(*to))
     return error;
   const NodeAttribute *value = n.node.find("value");
   if (!value)
