@@ -138,12 +138,12 @@ Value LaneBuilder::round(Value value, Type element) {
     return value;
   Value stored = toStorage(value, element);
   Value rounded = fromStorage(stored, element);
-  narrow[rounded] = stored;
+  narrow[{rounded, element}] = stored;
   return rounded;
 }
 
 Value LaneBuilder::toStorage(Value value, Type element) {
-  if (Value known = narrow.lookup(value))
+  if (Value known = narrow.lookup({value, element}))
     return known;
   if (element.isBF16())
     return toBf16Bits(value);

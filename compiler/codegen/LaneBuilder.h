@@ -110,8 +110,8 @@ public:
 private:
   mlir::Value toBf16Bits(mlir::Value value);
 
-  /// Rounded values whose narrow form exists already.
-  llvm::DenseMap<mlir::Value, mlir::Value> narrow;
+  /// Rounded values whose form in a narrow type exists already.
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Type>, mlir::Value> narrow;
 };
 
 } // namespace dit::codegen

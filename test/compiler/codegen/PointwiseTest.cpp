@@ -283,6 +283,27 @@ TEST_P(Pointwise, narrowTypesRoundAfterEveryOp) {
             /*tolerance=*/0);
 }
 
+// What is rounded to one type may be a result of another: of fp32, or of the
+// other narrow type.
+TEST_P(Pointwise, roundedValuesAreResults) {
+  for (auto [type, other] :
+       {std::pair("bf16", "f16"), std::pair("f16", "bf16")})
+    check(llvm::formatv(R"(
+!x = tensor<6x16x{0}>
+!o = tensor<6x16x{1}>
+!w = tensor<6x16xf32>
+%0:3 = space = [6, 16] (%x0) : (!w) -> (!x, !w, !o) {{
+  ^bb0(%c: !w):
+    %t = arith.truncf %c : !w to !x
+    %e = arith.extf %t : !x to !w
+    %u = arith.truncf %e : !w to !o
+    dit.yield %t, %e, %u : !x, !w, !o
+  })",
+                        type, other)
+              .str(),
+          /*tolerance=*/0);
+}
+
 TEST_P(Pointwise, roundingOfSpecialValues) {
   CompiledKernel kernel(R"(
 !x = tensor<1x8xf32>
