@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/simplify/IndexView.h"
 #include "passes/simplify/Match.h"
 
 #include <map>
@@ -242,8 +243,13 @@ struct FoldLinear : dit::impl::FoldLinearBase<FoldLinear> {
       return signalPassFailure();
     if (report)
       getOperation().walk([](MatmulOp op) {
-        if (isLinear(op) && !op.getRhs().getDefiningOp<ReadOp>() &&
-            !isa_and_nonnull<TransposeOp>(op.getRhs().getDefiningOp()))
+        if (!isLinear(op))
+          return;
+        Value weight = skipCasts(op.getRhs());
+        if (auto transpose = weight.getDefiningOp<TransposeOp>())
+          weight = skipCasts(transpose.getInput());
+        Operation *source = weight.getDefiningOp();
+        if (!source || !(isa<ReadOp>(source) || isIndexViewOp(source)))
           op.emitRemark("no linear layer: its matrix is computed, not read");
       });
   }

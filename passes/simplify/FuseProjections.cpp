@@ -97,11 +97,17 @@ public:
                return v.getType() == values[2].getType();
              });
     };
-    unsigned first = isGroup(0) ? 0 : 1;
-    if (!isGroup(first))
-      return refuse(op, "K and V are projections of different tensors");
-    if (auto why = rebuild(op, first, members))
-      refuse(op, *why);
+    // All three, or else K and V.
+    llvm::StringRef why = "K and V are projections of different tensors";
+    for (unsigned first : {0u, 1u}) {
+      if (!isGroup(first))
+        continue;
+      auto refused = rebuild(op, first, members);
+      if (!refused)
+        return;
+      why = *refused;
+    }
+    refuse(op, why);
   }
 
 private:
