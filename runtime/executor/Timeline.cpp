@@ -2,16 +2,12 @@
 
 #include "runtime/executor/Timeline.h"
 
-#include "runtime/plan/Shape.h"
+#include "runtime/plan/Work.h"
 
 #include "llvm/Support/JSON.h"
 
 using namespace dit;
 using namespace dit::runtime;
-
-static int64_t bytesOf(proto::ElementType type) {
-  return plan::elementBytes(plan::elementType(type));
-}
 
 std::string
 dit::runtime::instructionName(const proto::Plan &plan,
@@ -41,55 +37,6 @@ dit::runtime::instructionName(const proto::Plan &plan,
     break;
   }
   return "unknown";
-}
-
-uint64_t dit::runtime::instructionFlops(const proto::Plan &plan,
-                                        const proto::Instruction &instruction) {
-  switch (instruction.kind_case()) {
-  case proto::Instruction::kLaunch:
-    return plan.kernels(instruction.launch().kernel()).flops();
-  case proto::Instruction::kGemm: {
-    const proto::Gemm &gemm = instruction.gemm();
-    return 2ull * gemm.m() * gemm.n() * gemm.k() * gemm.batch();
-  }
-  case proto::Instruction::kAttention: {
-    const proto::Attention &attention = instruction.attention();
-    return 2ull * attention.batch() * attention.heads() *
-           attention.query_tokens() * attention.key_tokens() *
-           (attention.head_dim() + attention.value_dim());
-  }
-  default:
-    return 0;
-  }
-}
-
-uint64_t dit::runtime::instructionBytes(const proto::Plan &plan,
-                                        const proto::Instruction &instruction) {
-  switch (instruction.kind_case()) {
-  case proto::Instruction::kLaunch:
-    return plan.kernels(instruction.launch().kernel()).bytes_moved();
-  case proto::Instruction::kGemm: {
-    const proto::Gemm &gemm = instruction.gemm();
-    // A weight that all problems share is read once.
-    int64_t weights = gemm.stride_b() ? gemm.batch() : 1;
-    return gemm.batch() * gemm.m() * gemm.k() * bytesOf(gemm.a_type()) +
-           weights * gemm.n() * gemm.k() * bytesOf(gemm.b_type()) +
-           gemm.batch() * gemm.m() * gemm.n() * bytesOf(gemm.c_type());
-  }
-  case proto::Instruction::kAttention: {
-    const proto::Attention &a = instruction.attention();
-    int64_t queries = a.query_tokens() * (a.head_dim() + a.value_dim());
-    int64_t keys = a.key_tokens() * (a.head_dim() + a.value_dim());
-    return a.batch() * a.heads() * (queries + keys) * bytesOf(a.type());
-  }
-  case proto::Instruction::kCopy:
-    return 2 * instruction.copy().to().bytes();
-  case proto::Instruction::kFill:
-    return instruction.fill().to().bytes();
-  case proto::Instruction::KIND_NOT_SET:
-    break;
-  }
-  return 0;
 }
 
 static double microseconds(Timeline::Time from, Timeline::Time to) {
@@ -130,8 +77,8 @@ void dit::runtime::writeTrace(const proto::Plan &plan, const Timeline &timeline,
           json.attributeObject("args", [&] {
             json.attribute("location",
                            llvm::json::fixUTF8(instruction.location()));
-            json.attribute("flops", static_cast<int64_t>(
-                                        instructionFlops(plan, instruction)));
+            json.attribute("flops", static_cast<int64_t>(plan::instructionFlops(
+                                        plan, instruction)));
           });
         });
       }

@@ -41,14 +41,6 @@ private:
 std::string instructionName(const proto::Plan &plan,
                             const proto::Instruction &instruction);
 
-/// Floating-point operations of one execution.
-uint64_t instructionFlops(const proto::Plan &plan,
-                          const proto::Instruction &instruction);
-
-/// Bytes that one execution has to read and write at least once.
-uint64_t instructionBytes(const proto::Plan &plan,
-                          const proto::Instruction &instruction);
-
 /// Writes the timeline in Chrome's trace format (JSON): one process, one track
 /// for the stream; times in microseconds from the first event.
 void writeTrace(const proto::Plan &plan, const Timeline &timeline,

@@ -4,6 +4,7 @@
 
 #include "runtime/devices/cpu/KernelCommands.h"
 #include "runtime/plan/Failure.h"
+#include "runtime/plan/Work.h"
 
 #include <cstring>
 
@@ -33,21 +34,17 @@ std::byte *CpuAddresses::operator()(const proto::Place &place) const {
 
 namespace {
 
-/// Work that is over before another thread would have begun.
-constexpr uint64_t serialBytes = 16 << 10;
-constexpr uint64_t serialFlops = 16 << 10;
-
 class LaunchCommand : public CpuCommand {
 public:
   using Kernel = void (*)(void *const *operands, int64_t begin, int64_t end);
 
   LaunchCommand(Kernel kernel, std::vector<void *> operands, int64_t blocks,
-                int64_t chunk)
+                WorkSplit split)
       : kernel(kernel), operands(std::move(operands)), blocks(blocks),
-        chunk(chunk) {}
+        split(split) {}
 
   void run(CpuWorkers &workers) override {
-    workers.pool.parallelFor(blocks, chunk,
+    workers.pool.parallelFor(blocks, split.chunk, split.threads,
                              [&](unsigned, int64_t begin, int64_t end) {
                                kernel(operands.data(), begin, end);
                              });
@@ -57,7 +54,7 @@ private:
   Kernel kernel;
   std::vector<void *> operands;
   int64_t blocks;
-  int64_t chunk;
+  WorkSplit split;
 };
 
 class CopyCommand : public CpuCommand {
@@ -72,13 +69,13 @@ public:
       return;
     }
     constexpr uint64_t piece = 64 << 10;
-    workers.pool.parallelFor((bytes + piece - 1) / piece, 1,
-                             [&](unsigned, int64_t begin, int64_t end) {
-                               uint64_t first = begin * piece;
-                               uint64_t last = std::min(end * piece, bytes);
-                               std::memcpy(to + first, from + first,
-                                           last - first);
-                             });
+    workers.pool.parallelFor(
+        (bytes + piece - 1) / piece, 1, workers.pool.threads(),
+        [&](unsigned, int64_t begin, int64_t end) {
+          uint64_t first = begin * piece;
+          uint64_t last = std::min(end * piece, bytes);
+          std::memcpy(to + first, from + first, last - first);
+        });
   }
 
 private:
@@ -102,34 +99,53 @@ private:
 
 } // namespace
 
+WorkSplit WorkEstimate::split(int64_t blocks) const {
+  // Waking a thread and bringing it its data takes about as long.
+  constexpr double worthWaking = 3;
+  constexpr int64_t piecesPerThread = 4;
+  double wanted = microseconds / worthWaking;
+  unsigned used = wanted < threads ? static_cast<unsigned>(wanted) : threads;
+  used = std::max(used, 1u);
+  return {used, std::max<int64_t>(blocks / (used * piecesPerThread), 1)};
+}
+
+/// Rates of one thread that decide how many to wake, nothing else.
+static WorkEstimate estimate(const proto::Plan &metadata,
+                             const proto::Instruction &instruction,
+                             unsigned threads) {
+  constexpr double bytesPerMicrosecond = 20e3;
+  double flopsPerMicrosecond = instruction.has_launch() ? 10e3 : 80e3;
+  double flops = plan::instructionFlops(metadata, instruction);
+  double bytes = plan::instructionBytes(metadata, instruction);
+  return {std::max(flops / flopsPerMicrosecond, bytes / bytesPerMicrosecond),
+          threads};
+}
+
 static std::unique_ptr<CpuCommand> createLaunch(const proto::Launch &launch,
                                                 const CpuAddresses &addresses,
                                                 const ObjectCode *kernels,
-                                                unsigned threads) {
-  const proto::Kernel &kernel = addresses.plan->kernels(launch.kernel());
+                                                const WorkEstimate &work) {
   std::vector<void *> operands;
   for (const proto::Place &place : launch.operands())
     operands.push_back(addresses(place));
-  int64_t chunk = chunkOf(launch.blocks(), threads);
-  if (kernel.bytes_moved() < serialBytes && kernel.flops() < serialFlops)
-    chunk = std::max<int64_t>(launch.blocks(), 1);
   return std::make_unique<LaunchCommand>(
       reinterpret_cast<LaunchCommand::Kernel>(
           kernels->address(launch.kernel())),
-      std::move(operands), launch.blocks(), chunk);
+      std::move(operands), launch.blocks(), work.split(launch.blocks()));
 }
 
 llvm::Expected<std::unique_ptr<CpuCommand>>
 dit::runtime::createCpuCommand(const proto::Instruction &instruction,
                                const CpuAddresses &addresses,
                                const ObjectCode *kernels, unsigned threads) {
+  WorkEstimate work = estimate(*addresses.plan, instruction, threads);
   switch (instruction.kind_case()) {
   case proto::Instruction::kLaunch:
-    return createLaunch(instruction.launch(), addresses, kernels, threads);
+    return createLaunch(instruction.launch(), addresses, kernels, work);
   case proto::Instruction::kGemm:
-    return createGemm(instruction.gemm(), addresses, threads);
+    return createGemm(instruction.gemm(), addresses, work);
   case proto::Instruction::kAttention:
-    return createAttention(instruction.attention(), addresses, threads);
+    return createAttention(instruction.attention(), addresses, work);
   case proto::Instruction::kCopy:
     return std::make_unique<CopyCommand>(addresses(instruction.copy().to()),
                                          addresses(instruction.copy().from()),

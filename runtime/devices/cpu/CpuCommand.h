@@ -42,6 +42,22 @@ public:
   virtual uint64_t scratchBytes() const { return 0; }
 };
 
+/// How an instruction is shared among threads.
+struct WorkSplit {
+  unsigned threads; // that are worth waking
+  int64_t chunk;    // blocks a thread takes at a time
+};
+
+/// What is known about an instruction's work before it runs.
+struct WorkEstimate {
+  double microseconds; // on one thread, roughly
+  unsigned threads;    // that there are
+
+  /// Starting a thread costs microseconds: short work is not shared, long work
+  /// in a few pieces a thread, so that a late one costs little.
+  WorkSplit split(int64_t blocks) const;
+};
+
 /// Makes the command of an instruction. `kernels` holds the plan's kernels in
 /// order. Exit::Unsupported where no kernel here can do it.
 llvm::Expected<std::unique_ptr<CpuCommand>>

@@ -155,9 +155,9 @@ llvm::Error CpuDevice::copyOut(unsigned global, uint64_t offset,
 
 void CpuDevice::hostParallel(int64_t count,
                              llvm::function_ref<void(int64_t, int64_t)> body) {
-  pool.parallelFor(count, 1, [&](unsigned, int64_t begin, int64_t end) {
-    body(begin, end);
-  });
+  pool.parallelFor(
+      count, 1, pool.threads(),
+      [&](unsigned, int64_t begin, int64_t end) { body(begin, end); });
 }
 
 std::unique_ptr<Device> dit::runtime::createCpuDevice(unsigned threads) {

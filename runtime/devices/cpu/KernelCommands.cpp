@@ -12,23 +12,19 @@ using namespace dit::runtime;
 using dit::plan::Exit;
 using dit::plan::failure;
 
-int64_t dit::runtime::chunkOf(int64_t blocks, unsigned threads) {
-  constexpr int64_t piecesPerThread = 4;
-  return std::max<int64_t>(blocks / (threads * piecesPerThread), 1);
-}
-
 namespace {
 
 /// A kernel with blocks(), scratchBytes() and run(pointers, ...).
 template <typename Kernel, typename Pointers>
 class KernelCommand : public CpuCommand {
 public:
-  KernelCommand(Kernel kernel, const Pointers &pointers, unsigned threads)
+  KernelCommand(Kernel kernel, const Pointers &pointers,
+                const WorkEstimate &work)
       : kernel(std::move(kernel)), pointers(pointers),
-        chunk(chunkOf(this->kernel.blocks(), threads)) {}
+        split(work.split(this->kernel.blocks())) {}
 
   void run(CpuWorkers &workers) override {
-    workers.pool.parallelFor(kernel.blocks(), chunk,
+    workers.pool.parallelFor(kernel.blocks(), split.chunk, split.threads,
                              [&](unsigned thread, int64_t begin, int64_t end) {
                                kernel.run(pointers, begin, end,
                                           workers.scratchOf(thread));
@@ -40,7 +36,7 @@ public:
 private:
   Kernel kernel;
   Pointers pointers;
-  int64_t chunk;
+  WorkSplit split;
 };
 
 } // namespace
@@ -84,7 +80,7 @@ static GemmShape gemmShape(const proto::Gemm &gemm) {
 
 llvm::Expected<std::unique_ptr<CpuCommand>>
 dit::runtime::createGemm(const proto::Gemm &gemm, const CpuAddresses &addresses,
-                         unsigned threads) {
+                         const WorkEstimate &work) {
   llvm::Expected<GemmKernel> kernel = GemmKernel::create(gemmShape(gemm));
   if (!kernel)
     return failure(Exit::Unsupported, llvm::toString(kernel.takeError()));
@@ -96,7 +92,7 @@ dit::runtime::createGemm(const proto::Gemm &gemm, const CpuAddresses &addresses,
   pointers.gate = addresses(gemm.gate());
   pointers.residual = addresses(gemm.residual());
   return std::make_unique<KernelCommand<GemmKernel, GemmPointers>>(
-      std::move(*kernel), pointers, threads);
+      std::move(*kernel), pointers, work);
 }
 
 static AttentionShape::Operand
@@ -130,7 +126,8 @@ static AttentionShape attentionShape(const proto::Attention &attention) {
 
 llvm::Expected<std::unique_ptr<CpuCommand>>
 dit::runtime::createAttention(const proto::Attention &attention,
-                              const CpuAddresses &addresses, unsigned threads) {
+                              const CpuAddresses &addresses,
+                              const WorkEstimate &work) {
   llvm::Expected<AttentionKernel> kernel =
       AttentionKernel::create(attentionShape(attention));
   if (!kernel)
@@ -144,5 +141,5 @@ dit::runtime::createAttention(const proto::Attention &attention,
   pointers.logSumExp =
       reinterpret_cast<float *>(addresses(attention.log_sum_exp()));
   return std::make_unique<KernelCommand<AttentionKernel, AttentionPointers>>(
-      std::move(*kernel), pointers, threads);
+      std::move(*kernel), pointers, work);
 }

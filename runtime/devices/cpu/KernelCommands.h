@@ -10,16 +10,12 @@ namespace dit::runtime {
 /// The command of a GEMM instruction: its kernel made, its places resolved.
 llvm::Expected<std::unique_ptr<CpuCommand>>
 createGemm(const proto::Gemm &gemm, const CpuAddresses &addresses,
-           unsigned threads);
+           const WorkEstimate &work);
 
 /// The command of an attention instruction.
 llvm::Expected<std::unique_ptr<CpuCommand>>
 createAttention(const proto::Attention &attention,
-                const CpuAddresses &addresses, unsigned threads);
-
-/// How many of `blocks` blocks a thread takes at a time: a few pieces a
-/// thread, so that a late one costs little, but long ones.
-int64_t chunkOf(int64_t blocks, unsigned threads);
+                const CpuAddresses &addresses, const WorkEstimate &work);
 
 } // namespace dit::runtime
 

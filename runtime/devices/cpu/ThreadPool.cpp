@@ -4,12 +4,14 @@
 // When no block is left it closes the job and waits for those inside. A worker
 // enters by raising `active` and looking at `open` again; caller and worker
 // each write one of the two and read the other, both sequentially consistent,
-// so either the worker sees the job closed or the caller sees the worker.
+// so either the worker sees the job closed or the caller sees the worker. The
+// job itself changes only while it is closed and nobody is inside.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/devices/cpu/ThreadPool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <sched.h>
@@ -29,7 +31,7 @@ static void relax() {
 
 ThreadPool::ThreadPool(unsigned threads)
     // With more threads than cores a spinning one keeps a working one waiting.
-    : spins(threads <= availableCores()) {
+    : spins(threads <= availableCores()), next(threads) {
   for (unsigned i = 1; i < threads; ++i)
     workers.emplace_back([this, i] { work(i); });
 }
@@ -42,53 +44,69 @@ ThreadPool::~ThreadPool() {
     worker.join();
 }
 
-void ThreadPool::takeBlocks(unsigned thread) {
-  while (true) {
-    int64_t begin = next.fetch_add(job.chunk, std::memory_order_relaxed);
-    if (begin >= job.blocks)
+void ThreadPool::takeShare(unsigned thread, unsigned owner) {
+  std::atomic<int64_t> &first = next[owner].value;
+  int64_t limit = job.shareOf(owner + 1);
+  // Looking is cheaper than taking: most shares of others are done.
+  while (first.load(std::memory_order_relaxed) < limit) {
+    int64_t begin = first.fetch_add(job.chunk, std::memory_order_relaxed);
+    if (begin >= limit)
       return;
-    (*job.body)(thread, begin, std::min(begin + job.chunk, job.blocks));
+    (*job.body)(thread, begin, std::min(begin + job.chunk, limit));
   }
+}
+
+void ThreadPool::takeBlocks(unsigned thread) {
+  for (unsigned i = 0; i != job.threads; ++i)
+    takeShare(thread, (thread + i) % job.threads);
 }
 
 void ThreadPool::work(unsigned thread) {
   int32_t seen = 0;
   while (true) {
     auto until = std::chrono::steady_clock::now() + spinTime;
-    while (generation.load(std::memory_order_acquire) == seen) {
-      if (!spins || std::chrono::steady_clock::now() > until) {
+    for (unsigned turn = 1; generation.load(std::memory_order_acquire) == seen;
+         ++turn) {
+      // Reading the clock takes longer than a turn.
+      if (!spins ||
+          (turn % 64 == 0 && std::chrono::steady_clock::now() > until)) {
         generation.wait(seen);
         break;
       }
-      for (int i = 0; i != 16; ++i)
-        relax();
+      relax();
     }
     seen = generation.load(std::memory_order_acquire);
     if (stopping)
       return;
+    if (open.load() <= thread)
+      continue;
     active.fetch_add(1);
-    if (open.load())
+    if (open.load() > thread)
       takeBlocks(thread);
     active.fetch_sub(1);
   }
 }
 
-void ThreadPool::parallelFor(int64_t blocks, int64_t chunk, Body body) {
+void ThreadPool::parallelFor(int64_t blocks, int64_t chunk, unsigned limit,
+                             Body body) {
   if (blocks <= 0)
     return;
-  if (workers.empty() || blocks <= chunk) {
+  int64_t pieces = (blocks + chunk - 1) / chunk;
+  unsigned count = std::min<int64_t>(std::min(threads(), limit), pieces);
+  if (count <= 1) {
     body(0, 0, blocks);
     return;
   }
-  job = {&body, blocks, chunk};
-  next.store(0, std::memory_order_relaxed);
-  open.store(true);
+  job = {&body, blocks, chunk, count};
+  for (unsigned i = 0; i != count; ++i)
+    next[i].value.store(job.shareOf(i), std::memory_order_relaxed);
+  open.store(count);
   generation.fetch_add(1);
   generation.notify_all();
   takeBlocks(0);
-  open.store(false);
-  for (int turns = 0; active.load() != 0; ++turns) {
-    if (spins && turns < 4096)
+  open.store(0);
+  for (unsigned turn = 0; active.load() != 0; ++turn) {
+    if (spins && turn < 4096)
       relax();
     else
       std::this_thread::yield();

@@ -34,29 +34,40 @@ public:
   /// Threads that work, the caller included.
   unsigned threads() const { return workers.size() + 1; }
 
-  /// Calls `body` for all of [0, blocks), in pieces of `chunk` blocks (at
-  /// least 1) that threads take as they become free; returns when all are
-  /// done. To be called by one thread at a time, and not from a body.
-  void parallelFor(int64_t blocks, int64_t chunk, Body body);
+  /// Calls `body` for all of [0, blocks) on up to `limit` threads, in pieces of
+  /// `chunk` blocks (both at least 1); returns when all are done. Each thread
+  /// begins with its own share, the same in every job, so that it finds in its
+  /// caches what it wrote before; who is done helps the others. To be called by
+  /// one thread at a time, and not from a body.
+  void parallelFor(int64_t blocks, int64_t chunk, unsigned limit, Body body);
 
 private:
   struct Job {
     const Body *body = nullptr;
     int64_t blocks = 0;
     int64_t chunk = 1;
+    unsigned threads = 1;
+
+    /// The first block of a thread's share.
+    int64_t shareOf(unsigned thread) const { return blocks * thread / threads; }
+  };
+
+  // Written by different threads, so each on its own cache line.
+  struct alignas(64) Counter {
+    std::atomic<int64_t> value{0};
   };
 
   void work(unsigned thread);
   void takeBlocks(unsigned thread);
+  void takeShare(unsigned thread, unsigned owner);
 
   Job job;
-  // Each on its own cache line: they are written by different threads.
   alignas(64) std::atomic<int32_t> generation{0}; // grows with every job
-  alignas(64) std::atomic<int64_t> next{0};       // first block nobody took
   alignas(64) std::atomic<int32_t> active{0};     // workers inside the job
-  alignas(64) std::atomic<bool> open{false};      // may workers enter?
+  alignas(64) std::atomic<unsigned> open{0};      // threads that may enter
   std::atomic<bool> stopping{false};
   const bool spins;
+  std::vector<Counter> next; // first block of each share that nobody took
   std::vector<std::thread> workers;
 };
 

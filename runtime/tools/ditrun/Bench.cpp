@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/plan/OutputFile.h"
+#include "runtime/plan/Work.h"
 #include "runtime/tools/ditrun/Modes.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -64,9 +65,9 @@ addUp(const proto::Plan &plan, const Timeline &timeline, unsigned runs,
     work.seconds +=
         std::chrono::duration<double>(event.end - event.begin).count() / runs;
     work.flops +=
-        static_cast<double>(instructionFlops(plan, instruction)) / runs;
+        static_cast<double>(plan::instructionFlops(plan, instruction)) / runs;
     work.bytes +=
-        static_cast<double>(instructionBytes(plan, instruction)) / runs;
+        static_cast<double>(plan::instructionBytes(plan, instruction)) / runs;
     ++work.count;
   }
   std::vector<Work> works;
@@ -144,7 +145,7 @@ dit::runtime::runBench(const Options &options, LoadedPlan &loaded,
   const proto::Function &timedFunction = plan.functions(function);
   double flops = 0;
   for (const proto::Instruction &instruction : timedFunction.instructions())
-    flops += static_cast<double>(instructionFlops(plan, instruction));
+    flops += static_cast<double>(plan::instructionFlops(plan, instruction));
   llvm::outs() << plan::escaped(timedFunction.name()) << " on "
                << loaded.device->description() << ", " << seconds.size()
                << " runs\n"

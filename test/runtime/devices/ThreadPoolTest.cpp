@@ -11,12 +11,15 @@ TEST(ThreadPoolTest, EveryBlockIsDoneOnce) {
     ThreadPool pool(threads);
     EXPECT_EQ(pool.threads(), threads);
     for (int64_t blocks : {0, 1, 2, 7, 100, 1000})
-      for (int64_t chunk : {1, 3, 1000}) {
+      for (auto [chunk, limit] : std::vector<std::pair<int64_t, unsigned>>{
+               {1, 99}, {3, 99}, {1000, 99}, {1, 2}}) {
         std::vector<std::atomic<int>> done(blocks);
         std::atomic<bool> inRange = true;
-        pool.parallelFor(blocks, chunk,
+        unsigned allowed = limit;
+        pool.parallelFor(blocks, chunk, limit,
                          [&](unsigned thread, int64_t begin, int64_t end) {
-                           inRange = inRange && thread < threads &&
+                           inRange = inRange &&
+                                     thread < std::min(threads, allowed) &&
                                      begin < end && end <= blocks;
                            for (int64_t i = begin; i != end; ++i)
                              ++done[i];
@@ -33,7 +36,7 @@ TEST(ThreadPoolTest, ThreadIndicesDoNotOverlap) {
   std::vector<std::atomic<int>> inside(4);
   std::atomic<bool> alone = true;
   for (int round = 0; round != 200; ++round)
-    pool.parallelFor(64, 1, [&](unsigned thread, int64_t, int64_t) {
+    pool.parallelFor(64, 1, 4, [&](unsigned thread, int64_t, int64_t) {
       alone = alone && ++inside[thread] == 1;
       --inside[thread];
     });
@@ -44,7 +47,7 @@ TEST(ThreadPoolTest, ManyShortJobsInARow) {
   ThreadPool pool(2);
   std::atomic<int64_t> sum = 0;
   for (int64_t job = 0; job != 20000; ++job)
-    pool.parallelFor(4, 1, [&](unsigned, int64_t begin, int64_t end) {
+    pool.parallelFor(4, 1, 2, [&](unsigned, int64_t begin, int64_t end) {
       sum += (end - begin) * job;
     });
   EXPECT_EQ(sum, 4 * int64_t(20000) * 19999 / 2);
@@ -55,7 +58,7 @@ TEST(ThreadPoolTest, WorkersWakeUpAfterAPause) {
   for (int round = 0; round != 3; ++round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     std::atomic<int64_t> sum = 0;
-    pool.parallelFor(10, 1, [&](unsigned, int64_t begin, int64_t end) {
+    pool.parallelFor(10, 1, 2, [&](unsigned, int64_t begin, int64_t end) {
       for (int64_t i = begin; i != end; ++i)
         sum += i;
     });

@@ -4,6 +4,7 @@
 
 #include "runtime/devices/cpu/CpuDevice.h"
 #include "runtime/plan/Failure.h"
+#include "runtime/plan/Work.h"
 #include "test/runtime/HandPlan.h"
 
 #include "llvm/Support/JSON.h"
@@ -252,7 +253,7 @@ TEST(ExecutorTest, TracesAreJsonWithEveryInstruction) {
 }
 
 TEST(ExecutorTest, WorkIsCounted) {
-  proto::Plan plan;
+  proto::Plan empty;
   proto::Instruction gemm;
   gemm.mutable_gemm()->set_m(2);
   gemm.mutable_gemm()->set_n(3);
@@ -261,10 +262,10 @@ TEST(ExecutorTest, WorkIsCounted) {
   for (auto set : {&proto::Gemm::set_a_type, &proto::Gemm::set_b_type,
                    &proto::Gemm::set_c_type})
     (gemm.mutable_gemm()->*set)(proto::BF16);
-  EXPECT_EQ(instructionFlops(plan, gemm), 2u * 2 * 3 * 5 * 7);
+  EXPECT_EQ(plan::instructionFlops(empty, gemm), 2u * 2 * 3 * 5 * 7);
   // B has no batch stride: it is read once.
-  EXPECT_EQ(instructionBytes(plan, gemm), 2u * (7 * 10 + 15 + 7 * 6));
-  EXPECT_EQ(instructionName(plan, gemm), "gemm 2x3x5 x7");
+  EXPECT_EQ(plan::instructionBytes(empty, gemm), 2u * (7 * 10 + 15 + 7 * 6));
+  EXPECT_EQ(instructionName(empty, gemm), "gemm 2x3x5 x7");
   proto::Instruction attention;
   attention.mutable_attention()->set_batch(2);
   attention.mutable_attention()->set_heads(3);
@@ -273,6 +274,7 @@ TEST(ExecutorTest, WorkIsCounted) {
   attention.mutable_attention()->set_head_dim(11);
   attention.mutable_attention()->set_value_dim(13);
   attention.mutable_attention()->set_type(proto::F32);
-  EXPECT_EQ(instructionFlops(plan, attention), 2u * 2 * 3 * 5 * 7 * 24);
-  EXPECT_EQ(instructionBytes(plan, attention), 4u * 6 * (5 * 24 + 7 * 24));
+  EXPECT_EQ(plan::instructionFlops(empty, attention), 2u * 2 * 3 * 5 * 7 * 24);
+  EXPECT_EQ(plan::instructionBytes(empty, attention),
+            4u * 6 * (5 * 24 + 7 * 24));
 }
