@@ -277,4 +277,17 @@ TEST(ExecutorTest, WorkIsCounted) {
   EXPECT_EQ(plan::instructionFlops(empty, attention), 2u * 2 * 3 * 5 * 7 * 24);
   EXPECT_EQ(plan::instructionBytes(empty, attention),
             4u * 6 * (5 * 24 + 7 * 24));
+  proto::Instruction launch, copy, fill;
+  empty.add_kernels()->set_flops(17);
+  empty.mutable_kernels(0)->set_bytes_moved(19);
+  launch.mutable_launch();
+  EXPECT_EQ(plan::instructionFlops(empty, launch), 17u);
+  EXPECT_EQ(plan::instructionBytes(empty, launch), 19u);
+  copy.mutable_copy()->mutable_to()->set_bytes(64);
+  EXPECT_EQ(plan::instructionFlops(empty, copy), 0u);
+  EXPECT_EQ(plan::instructionBytes(empty, copy), 128u);
+  fill.mutable_fill()->mutable_to()->set_bytes(64);
+  EXPECT_EQ(plan::instructionBytes(empty, fill), 64u);
+  EXPECT_EQ(plan::instructionBytes(empty, {}), 0u);
+  EXPECT_EQ(instructionName(empty, {}), "unknown");
 }
