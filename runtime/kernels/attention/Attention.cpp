@@ -23,6 +23,8 @@ using dit::plan::ElementType;
 static constexpr int64_t fullBlockQueries = 64;
 /// Keys of a block at most: scores of 32 KB.
 static constexpr int64_t fullBlockKeys = 128;
+/// Below so many blocks they are made smaller, so that more threads find work.
+static constexpr int64_t fewBlocks = 16;
 /// Bytes that the staged keys and values of one head may take.
 static constexpr int64_t stagedBytes = 512 << 10;
 
@@ -75,6 +77,8 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
   const int64_t queries = ceilDivide(
       shape.queryTokens, ceilDivide(shape.queryTokens, fullBlockQueries));
   kernel.blockQueries = std::min(roundUp(queries, 32), fullBlockQueries);
+  if (shape.batch * shape.heads * ceilDivide(shape.queryTokens, 64) < fewBlocks)
+    kernel.blockQueries = 32;
   kernel.queryBlocks = ceilDivide(shape.queryTokens, kernel.blockQueries);
   kernel.keyBlocks = ceilDivide(shape.keyTokens, fullBlockKeys);
   kernel.blockKeys = roundUp(ceilDivide(shape.keyTokens, kernel.keyBlocks), 2);

@@ -20,6 +20,9 @@ using dit::plan::ElementType;
 
 /// Rows of a tile: a product long enough to hide the call, an 8 KB sum buffer.
 static constexpr int64_t fullTileRows = 64;
+/// Below so many blocks tiles get fewer rows (but 16, which cost 2 %), so that
+/// more threads find work; not if each tile would stage its panel again.
+static constexpr int64_t fewBlocks = 16;
 /// Columns of a panel that is not packed beforehand.
 static constexpr int64_t stagedColumns = 32;
 /// Bytes of A that one group of tiles may take of the second-level cache.
@@ -89,6 +92,11 @@ llvm::Expected<GemmKernel> GemmKernel::create(const GemmShape &shape,
   kernel.panels = ceilDivide(shape.n, kernel.panelColumns);
   kernel.tileRows = std::min(fullTileRows, shape.m);
   kernel.rowTiles = ceilDivide(shape.m, kernel.tileRows);
+  while (kernel.panelInPlace && kernel.blocks() < fewBlocks &&
+         kernel.tileRows > 16) {
+    kernel.tileRows /= 2;
+    kernel.rowTiles = ceilDivide(shape.m, kernel.tileRows);
+  }
   const int64_t bytes = kernel.pairs ? 2 : 4;
   // Rows that are staged are staged once: their tile visits all panels.
   kernel.groupTiles =
