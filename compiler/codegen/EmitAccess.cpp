@@ -2,8 +2,10 @@
 //
 // A load at `lane + something the lane is not in` is one vector load; where the
 // lane does not occur it is a scalar load, in the scope that its index belongs
-// to; the rest is a gather. Addresses are made of a part that the lane is not
-// in, computed once a row, and the lane.
+// to; one whose lanes have the same distances in every vector and lie close
+// (pairs swapped, every second element) is one or two vector loads and a
+// shuffle; the rest is a gather. Addresses are made of a part that the lane is
+// not in, computed once a row, and the lane.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/KernelEmitter.h"
@@ -11,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace dit;
@@ -30,6 +33,67 @@ static std::pair<IndexExpr, IndexExpr> splitLanes(const IndexTable &table,
   for (auto term : expr.terms)
     (table[term.first].isVector ? vector : scalar).terms.push_back(term);
   return {scalar, vector};
+}
+
+namespace {
+/// Where the lanes of any vector lie: vector v's lane i is at
+/// `first + v · step + offsets[i]`.
+struct LanePattern {
+  int64_t first = 0, step = 0;
+  SmallVector<int64_t, 16> offsets;
+  int64_t low = 0, high = 0;
+};
+} // namespace
+
+/// The value of `expr`, which has the atom `lane` alone, at one lane.
+static int64_t evaluate(const IndexTable &table, const IndexExpr &expr,
+                        AtomId lane, int64_t index) {
+  int64_t sum = expr.constant;
+  for (auto [atom, coefficient] : expr.terms)
+    sum += coefficient *
+           (atom == lane ? index
+                         : llvm::divideFloorSigned(
+                               evaluate(table, table[atom].inner, lane, index),
+                               table[atom].divisor));
+  return sum;
+}
+
+/// By how much `expr` grows when the lane grows by `width`, where that is the
+/// same from every multiple of the width on.
+static std::optional<int64_t> getStep(const IndexTable &table,
+                                      const IndexExpr &expr, AtomId lane,
+                                      int64_t width) {
+  int64_t step = 0;
+  for (auto [id, coefficient] : expr.terms) {
+    const Atom &atom = table[id];
+    if (id == lane) {
+      step += coefficient * width;
+      continue;
+    }
+    if (atom.kind != Atom::Quotient)
+      return std::nullopt;
+    std::optional<int64_t> inner = getStep(table, atom.inner, lane, width);
+    if (!inner || *inner % atom.divisor)
+      return std::nullopt;
+    step += coefficient * (*inner / atom.divisor);
+  }
+  return step;
+}
+
+static std::optional<LanePattern>
+getPattern(const IndexTable &table, const IndexExpr &expr, const Lane &lane) {
+  std::optional<int64_t> step = getStep(table, expr, lane.atom, lane.width);
+  if (!step || !lane.isAligned)
+    return std::nullopt;
+  LanePattern pattern;
+  pattern.first = evaluate(table, expr, lane.atom, 0);
+  pattern.step = *step;
+  for (int64_t i = 0; i < lane.width; ++i)
+    pattern.offsets.push_back(evaluate(table, expr, lane.atom, i) -
+                              pattern.first);
+  pattern.low = *llvm::min_element(pattern.offsets);
+  pattern.high = *llvm::max_element(pattern.offsets);
+  return pattern;
 }
 
 //===----------------------------------------------------------------------===//
@@ -110,6 +174,18 @@ Value KernelEmitter::emitVector(const IndexExpr &expr) {
   }
   Type type = reach < INT32_MAX ? builder.getI32Type() : builder.getI64Type();
   Value sum;
+  std::optional<LanePattern> pattern =
+      getPattern(table, vectorPart, *scope().lane);
+  if (pattern && pattern->step == 0) {
+    // The same in every vector.
+    SmallVector<Attribute> numbers;
+    for (int64_t offset : pattern->offsets)
+      numbers.push_back(builder.getIntegerAttr(type, pattern->first + offset));
+    auto vector = VectorType::get(scope().lane->width, type);
+    sum = arith::ConstantOp::create(builder, lanes.loc,
+                                    DenseElementsAttr::get(vector, numbers));
+    vectorPart.terms.clear();
+  }
   for (auto [atom, coefficient] : vectorPart.terms) {
     Value term = lanes.resizeInteger(emitAtom(atom), type);
     if (coefficient != 1)
@@ -171,6 +247,66 @@ Value KernelEmitter::load(const Buffer &buffer, const IndexExpr &position) {
   return value;
 }
 
+/// Loads the whole stretch that a vector's lanes lie in and picks them. Null
+/// where it is too long, or where nothing says that it is inside of the buffer.
+Value KernelEmitter::loadStretch(const Buffer &buffer,
+                                 const IndexExpr &position) {
+  const Lane lane = *scope().lane;
+  auto [scalarPart, vectorPart] = splitLanes(table, position);
+  std::optional<LanePattern> pattern = getPattern(table, vectorPart, lane);
+  if (!pattern || lane.mask)
+    return {};
+  int64_t low = pattern->low, length = pattern->high - low + 1;
+  if (length > 2 * lane.width)
+    return {};
+  // Short stretches are loaded as a power of two, longer ones as two vectors
+  // that may overlap.
+  int64_t size = std::min<int64_t>(llvm::PowerOf2Ceil(length), lane.width);
+  int64_t excess = std::max<int64_t>(size - length, 0);
+  IndexRange range = table.getRange(position);
+  if (range.high + excess >= buffer.type.getNumElements()) {
+    low -= excess;
+    if (range.low < excess)
+      return {};
+  }
+
+  Type storage = LaneBuilder::getStorageType(buffer.type.getElementType());
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Type integer = builder.getI64Type();
+  // Vector number times step; most often the step is a multiple of the width.
+  Value start = lane.base;
+  int64_t factor = pattern->step;
+  if (factor % lane.width == 0)
+    factor /= lane.width;
+  else
+    start = lanes.make<arith::ShRUIOp>(
+        start, lanes.integer(integer, llvm::Log2_64(lane.width)));
+  if (factor != 1)
+    start = lanes.make<arith::MulIOp>(start, lanes.integer(integer, factor));
+  Value base =
+      emitAddress(buffer, scalarPart + IndexExpr(pattern->first + low));
+  auto loadAt = [&](int64_t offset) -> Value {
+    Value place =
+        lanes.make<arith::AddIOp>(start, lanes.integer(integer, offset));
+    Value address = LLVM::GEPOp::create(builder, lanes.loc, pointer, storage,
+                                        base, ArrayRef<LLVM::GEPArg>{place});
+    Type type = size == 1 ? storage : VectorType::get(size, storage);
+    return LLVM::LoadOp::create(builder, lanes.loc, type, address,
+                                byteSize(storage));
+  };
+  Value first = loadAt(0);
+  if (size == 1)
+    return lanes.widen(first, VectorType::get(lane.width, storage));
+  int64_t shift = length > size ? length - size : 0;
+  Value second = shift ? loadAt(shift) : first;
+  SmallVector<int64_t> picks;
+  for (int64_t offset : pattern->offsets) {
+    int64_t place = offset - low;
+    picks.push_back(place < size ? place : size + place - shift);
+  }
+  return vector::ShuffleOp::create(builder, lanes.loc, first, second, picks);
+}
+
 Value KernelEmitter::loadVector(const Buffer &buffer,
                                 const IndexExpr &position) {
   const Lane lane = *scope().lane;
@@ -189,6 +325,8 @@ Value KernelEmitter::loadVector(const Buffer &buffer,
                                       lane.mask, zero, alignment);
   }
 
+  if (Value stretch = loadStretch(buffer, position))
+    return stretch;
   Value base = emitAddress(buffer, scalarPart);
   Type pointers = VectorType::get(
       lane.width, LLVM::LLVMPointerType::get(builder.getContext()));

@@ -83,6 +83,20 @@ LogicalResult KernelEmitter::emit() {
 // Scopes
 //===----------------------------------------------------------------------===//
 
+AnchorGuard::AnchorGuard(ArrayRef<Scope *> scopes, Operation *op) {
+  for (Scope *scope : llvm::reverse(scopes)) {
+    if (scope->block != op->getBlock())
+      break;
+    before.push_back({scope, scope->anchor});
+    scope->anchor = op;
+  }
+}
+
+AnchorGuard::~AnchorGuard() {
+  for (auto [scope, anchor] : before)
+    scope->anchor = anchor;
+}
+
 void KernelEmitter::setInsertionPoint() {
   if (scope().anchor)
     builder.setInsertionPoint(scope().anchor);
@@ -108,18 +122,17 @@ SmallVector<Value> KernelEmitter::emitLoop(Value low, Value high, int64_t step,
   auto loop = scf::ForOp::create(builder, lanes.loc, low, high, stride, inits);
   if (inits.empty())
     loop.getBody()->getTerminator()->erase();
-  Scope &parent = scope();
-  Operation *anchor = parent.anchor;
-  parent.anchor = loop;
-  Scope inner(loop.getBody());
-  inner.lane = parent.lane;
-  scopes.push_back(&inner);
-  setInsertionPoint();
-  SmallVector<Value> next =
-      body(loop.getInductionVar(), loop.getRegionIterArgs());
-  scf::YieldOp::create(builder, lanes.loc, next);
-  scopes.pop_back();
-  parent.anchor = anchor;
+  {
+    AnchorGuard guard(scopes, loop);
+    Scope inner(loop.getBody());
+    inner.lane = scope().lane;
+    scopes.push_back(&inner);
+    setInsertionPoint();
+    SmallVector<Value> next =
+        body(loop.getInductionVar(), loop.getRegionIterArgs());
+    scf::YieldOp::create(builder, lanes.loc, next);
+    scopes.pop_back();
+  }
   setInsertionPoint();
   return loop.getResults();
 }
@@ -478,21 +491,20 @@ void KernelEmitter::emitCutRows(const Index &row) {
                       lanes.integer(type, high)));
     auto branch = scf::IfOp::create(builder, lanes.loc, isHere,
                                     /*withElseRegion=*/false);
-    Scope &parent = scope();
-    Operation *anchor = parent.anchor;
-    parent.anchor = branch;
-    Scope inner(branch.thenBlock(), branch.thenBlock()->getTerminator());
-    scopes.push_back(&inner);
-    setInsertionPoint();
-    AtomId part = table.createVariable({low, high - 1}, getLevel(), false);
-    variables[part] = number;
-    Index narrowed = row;
-    for (IndexExpr &expr : narrowed)
-      if (expr == IndexTable::get(atom))
-        expr = IndexTable::get(part);
-    emitCutRows(narrowed);
-    scopes.pop_back();
-    parent.anchor = anchor;
+    {
+      AnchorGuard guard(scopes, branch);
+      Scope inner(branch.thenBlock(), branch.thenBlock()->getTerminator());
+      scopes.push_back(&inner);
+      setInsertionPoint();
+      AtomId part = table.createVariable({low, high - 1}, getLevel(), false);
+      variables[part] = number;
+      Index narrowed = row;
+      for (IndexExpr &expr : narrowed)
+        if (expr == IndexTable::get(atom))
+          expr = IndexTable::get(part);
+      emitCutRows(narrowed);
+      scopes.pop_back();
+    }
     setInsertionPoint();
     low = high;
   }

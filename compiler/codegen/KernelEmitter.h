@@ -74,6 +74,18 @@ struct Scope {
   std::map<ElementKey, mlir::Value> kept, beingKept;
 };
 
+/// While it lives, the scopes of the current block insert before `op`, which
+/// was just put there and is being filled. Steps outside of loops are scopes
+/// that share a block.
+class AnchorGuard {
+public:
+  AnchorGuard(llvm::ArrayRef<Scope *> scopes, mlir::Operation *op);
+  ~AnchorGuard();
+
+private:
+  llvm::SmallVector<std::pair<Scope *, mlir::Operation *>, 2> before;
+};
+
 /// Emits one kernel as a function of a module.
 class KernelEmitter {
 public:
@@ -151,6 +163,7 @@ private:
   // Memory: EmitAccess.cpp.
   mlir::Value load(const Buffer &buffer, const IndexExpr &position);
   mlir::Value loadVector(const Buffer &buffer, const IndexExpr &position);
+  mlir::Value loadStretch(const Buffer &buffer, const IndexExpr &position);
   void store(const Buffer &buffer, const IndexExpr &position,
              mlir::Value value);
   mlir::Value emitAddress(const Buffer &buffer, const IndexExpr &position);

@@ -374,8 +374,8 @@ void Evaluator::evaluate(Operation *op) {
         else
           for (APInt value : data.getValues<APInt>())
             out.push_back(data.getElementType().isInteger(1)
-                              ? value.getZExtValue()
-                              : value.getSExtValue());
+                              ? static_cast<double>(value.getZExtValue())
+                              : static_cast<double>(value.getSExtValue()));
         values[op.getResult()] = out;
       })
       .Case([&](BroadcastOp op) {
