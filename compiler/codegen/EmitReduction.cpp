@@ -1,9 +1,10 @@
 //===- EmitReduction.cpp - Loops that combine elements --------------------===//
 //
-// The order is fixed: vector j of a row goes to accumulator j mod 4 (while four
-// whole vectors are left; then to accumulator 0); the accumulators are combined
-// as (0, 1), (2, 3); the lanes by halves. It depends on the row's length and
-// the target's vector width alone.
+// The order is fixed: vector j of a row goes to accumulator j mod 4 (of one
+// where the row has not four vectors); the accumulators are combined as (0, 1),
+// (2, 3); the lanes by halves. Where each lane has a row of its own, element j
+// goes to accumulator j mod 4. It depends on the row's length and the target's
+// vector width alone.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/KernelEmitter.h"
@@ -70,96 +71,92 @@ Value KernelEmitter::reduceVector(ReduceKind kind, Value vector) {
   return vector::ExtractOp::create(builder, lanes.loc, vector, 0);
 }
 
-/// Combines element(row, i) over the last dimension of `operand`, which the
-/// elements are computed from.
-Value KernelEmitter::reduceRow(ReduceKind kind, Value operand, const Index &row,
-                               RowElement element) {
-  int64_t size = tensorType(operand).getShape().back();
-  Type compute =
-      LaneBuilder::getComputeType(tensorType(operand).getElementType());
-  auto at = [&](const IndexExpr &lane) {
-    Index index = row;
-    index.push_back(lane);
-    return element(index);
-  };
-
-  // Rows that differ from lane to lane: one step of all lanes after the other.
-  if (table.isVector(row)) {
-    Type type = VectorType::get(scope().lane->width, compute);
-    Value low = lanes.integer(builder.getI64Type(), 0);
-    Value high = lanes.integer(builder.getI64Type(), size);
-    return emitLoop(
-               low, high, 1, makeNeutral(lanes, kind, type),
-               [&](Value number, ValueRange current) {
-                 AtomId atom =
-                     table.createVariable({0, size - 1}, getLevel(), false);
-                 variables[atom] = number;
-                 Value next = at(IndexTable::get(atom));
-                 return SmallVector<Value>{combine(kind, current[0], next)};
-               })
-        .front();
-  }
-
-  AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
-  Index index = row;
-  index.push_back(IndexTable::get(lane));
-  SmallVector<int64_t> cuts = prepareLanes(operand, index, lane, size);
-  int64_t width = getWidth(size);
-  Type type = width == 1 ? compute : VectorType::get(width, compute);
-  SmallVector<Value> inits(size >= 4 * width ? 4 : 1,
-                           makeNeutral(lanes, kind, type));
-  SmallVector<Value> parts =
-      emitLanes(cuts, inits, multiUse.isCheap(operand),
-                [&](const IndexExpr &lane, Value current) {
-                  return combine(kind, current, at(lane));
-                });
+/// Adds up the accumulators: (0, 1), (2, 3), and so on.
+Value KernelEmitter::combineAll(ReduceKind kind, SmallVector<Value> parts) {
   while (parts.size() > 1) {
     for (size_t pair = 0; pair < parts.size() / 2; ++pair)
       parts[pair] = combine(kind, parts[2 * pair], parts[2 * pair + 1]);
     parts.resize(parts.size() / 2);
   }
-  return reduceVector(kind, parts[0]);
+  return parts[0];
 }
 
-/// dit.reduce. Along the last dimension as above; along others by a loop each.
-Value KernelEmitter::reduceDims(ReduceOp op, const Index &index) {
-  ArrayRef<int64_t> shape = tensorType(op.getInput()).getShape();
-  ArrayRef<int64_t> dims = op.getDims();
-  Type element = tensorType(op.getInput()).getElementType();
-  int64_t last = shape.size() - 1;
-  if (dims.size() == 1 && dims[0] == last) {
-    Value sum =
-        reduceRow(op.getKind(), op.getInput(), index, [&](const Index &at) {
-          return emitElement(op.getInput(), at);
+/// Combines element(at(i)) for i in [0, size), which are computed from
+/// `operand`; `isVector`: at(i) differs from lane to lane for one i.
+Value KernelEmitter::reduceOver(ReduceKind kind, Value operand, int64_t size,
+                                bool isVector,
+                                llvm::function_ref<Index(const IndexExpr &)> at,
+                                RowElement element) {
+  Type compute =
+      LaneBuilder::getComputeType(tensorType(operand).getElementType());
+  constexpr int64_t several = 4;
+
+  // One step of all lanes after the other, accumulators in turn.
+  if (isVector) {
+    Type type = VectorType::get(scope().lane->width, compute);
+    SmallVector<Value> parts(size >= 4 * several ? several : 1,
+                             makeNeutral(lanes, kind, type));
+    Value low = lanes.integer(builder.getI64Type(), 0);
+    Value high = lanes.integer(builder.getI64Type(), size);
+    parts =
+        emitLoop(low, high, 1, parts, [&](Value number, ValueRange current) {
+          AtomId atom = table.createVariable({0, size - 1}, getLevel(), false);
+          variables[atom] = number;
+          Value next = element(at(IndexTable::get(atom)));
+          SmallVector<Value> turned(current.drop_front());
+          turned.push_back(combine(kind, current[0], next));
+          return turned;
         });
-    return lanes.round(sum, element);
+    std::rotate(parts.begin(), parts.end() - size % parts.size(), parts.end());
+    return combineAll(kind, parts);
   }
 
-  // One loop over all reduced dimensions, the last one fastest.
+  AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
+  SmallVector<int64_t> cuts =
+      prepareLanes(operand, at(IndexTable::get(lane)), lane, size);
+  int64_t width = getWidth(size);
+  Type type = width == 1 ? compute : VectorType::get(width, compute);
+  SmallVector<Value> inits(size >= several * width ? several : 1,
+                           makeNeutral(lanes, kind, type));
+  SmallVector<Value> parts =
+      emitLanes(cuts, inits, multiUse.isCheap(operand),
+                [&](const IndexExpr &lane, Value current) {
+                  return combine(kind, current, element(at(lane)));
+                });
+  return reduceVector(kind, combineAll(kind, parts));
+}
+
+/// Combines element(row, i) over the last dimension of `operand`.
+Value KernelEmitter::reduceRow(ReduceKind kind, Value operand, const Index &row,
+                               RowElement element) {
+  auto at = [&](const IndexExpr &lane) {
+    Index index = row;
+    index.push_back(lane);
+    return index;
+  };
+  return reduceOver(kind, operand, tensorType(operand).getShape().back(),
+                    table.isVector(row), at, element);
+}
+
+/// dit.reduce: over all reduced dimensions in row-major order.
+Value KernelEmitter::reduceDims(ReduceOp op, const Index &index) {
+  ArrayRef<int64_t> shape = tensorType(op.getInput()).getShape();
   SmallVector<int64_t> sizes;
   int64_t count = 1;
-  for (int64_t dim : dims)
+  for (int64_t dim : op.getDims())
     sizes.push_back(shape[dim]), count *= shape[dim];
-  Type type = LaneBuilder::getComputeType(element);
-  if (table.isVector(index))
-    type = VectorType::get(scope().lane->width, type);
-  Value low = lanes.integer(builder.getI64Type(), 0);
-  Value high = lanes.integer(builder.getI64Type(), count);
-  Value neutral = makeNeutral(lanes, op.getKind(), type);
-  Value sum =
-      emitLoop(low, high, 1, neutral, [&](Value number, ValueRange current) {
-        AtomId atom = table.createVariable({0, count - 1}, getLevel(), false);
-        variables[atom] = number;
-        Index part = table.delinearize(IndexTable::get(atom), sizes);
-        Index source;
-        const IndexExpr *reduced = part.begin(), *other = index.begin();
-        for (size_t dim = 0; dim < shape.size(); ++dim)
-          source.push_back(llvm::is_contained(dims, dim) ? *reduced++
-                                                         : *other++);
-        return SmallVector<Value>{combine(op.getKind(), current[0],
-                                          emitElement(op.getInput(), source))};
-      }).front();
-  return lanes.round(sum, element);
+  auto at = [&](const IndexExpr &position) {
+    Index part = table.delinearize(position, sizes), source;
+    const IndexExpr *reduced = part.begin(), *other = index.begin();
+    for (int64_t dim = 0; dim < static_cast<int64_t>(shape.size()); ++dim)
+      source.push_back(llvm::is_contained(op.getDims(), dim) ? *reduced++
+                                                             : *other++);
+    return source;
+  };
+  Value sum = reduceOver(
+      op.getKind(), op.getInput(), count, table.isVector(index), at,
+      [&](const Index &source) { return emitElement(op.getInput(), source); });
+  return lanes.round(sum, tensorType(op.getInput()).getElementType());
 }
 
 /// Mean, then the variance of the centred row: two passes over a row in L1.

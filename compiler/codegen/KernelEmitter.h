@@ -150,6 +150,11 @@ private:
   mlir::Value fail(mlir::Operation *op, const llvm::Twine &why);
 
   // Reductions: EmitReduction.cpp.
+  mlir::Value combineAll(ReduceKind kind, llvm::SmallVector<mlir::Value> parts);
+  mlir::Value reduceOver(ReduceKind kind, mlir::Value operand, int64_t size,
+                         bool isVector,
+                         llvm::function_ref<Index(const IndexExpr &)> at,
+                         RowElement element);
   mlir::Value reduceRow(ReduceKind kind, mlir::Value operand, const Index &row,
                         RowElement element);
   mlir::Value reduceDims(ReduceOp op, const Index &index);
