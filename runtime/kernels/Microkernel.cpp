@@ -19,7 +19,7 @@ InstructionSet dit::runtime::microkernelInstructionSet() {
   return target >= LIBXSMM_X86_AVX2 ? InstructionSet::V3 : InstructionSet::V2;
 }
 
-llvm::Expected<Microkernel> Microkernel::create(const MicrokernelShape &shape) {
+llvm::Error Microkernel::generate(const MicrokernelShape &shape) {
   auto fail = [&](const char *why) {
     return llvm::createStringError(llvm::formatv(
         "no matrix product of {0} lanes, {1} rows, k {2} (strides {3}, {4}, "
@@ -48,14 +48,13 @@ llvm::Expected<Microkernel> Microkernel::create(const MicrokernelShape &shape) {
   float alpha = 1, beta = shape.accumulate ? 1 : 0;
   int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
 
-  Microkernel kernel;
   if (shape.pairs)
-    kernel.function = reinterpret_cast<Function>(libxsmm_bsmmdispatch(
+    function = reinterpret_cast<Function>(libxsmm_bsmmdispatch(
         m, n, k, &lda, &ldb, &ldc, &alpha, &beta, &flags, &prefetch));
   else
-    kernel.function = reinterpret_cast<Function>(libxsmm_smmdispatch(
+    function = reinterpret_cast<Function>(libxsmm_smmdispatch(
         m, n, k, &lda, &ldb, &ldc, &alpha, &beta, &flags, &prefetch));
-  if (!kernel.function)
+  if (!function)
     return fail("libxsmm generates no code for it");
-  return kernel;
+  return llvm::Error::success();
 }

@@ -39,12 +39,10 @@ struct MicrokernelShape {
 /// A generated product. Cheap to copy; the code lives until the process ends.
 class Microkernel {
 public:
-  /// Empty: may only be assigned to.
-  Microkernel() = default;
-
   /// Generates the code, or finds it if this shape was asked for before. Fails
-  /// where libxsmm cannot generate the shape for this machine.
-  static llvm::Expected<Microkernel> create(const MicrokernelShape &shape);
+  /// where libxsmm cannot generate the shape for this machine. To be called
+  /// once, before any product.
+  llvm::Error generate(const MicrokernelShape &shape);
 
   /// Multiplies: fp32 or bf16 panel and rows as the shape says.
   void operator()(const void *panel, const void *rows, float *sums) const {

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/kernels/attention/Attention.h"
+#include "runtime/kernels/attention/Staging.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -73,105 +73,91 @@ AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
       isF32 && (shape.keyTokens == 1 || shape.v.tokenStride >= shape.valueDim);
   kernel.natural = shape.hasMask || !(shape.scale > 0);
 
-  // Even blocks: 77 queries are 64 + 13 or 48 + 29; lanes come in 32s.
-  const int64_t queries = ceilDivide(
-      shape.queryTokens, ceilDivide(shape.queryTokens, fullBlockQueries));
-  kernel.blockQueries = std::min(roundUp(queries, 32), fullBlockQueries);
-  if (shape.batch * shape.heads * ceilDivide(shape.queryTokens, 64) < fewBlocks)
-    kernel.blockQueries = 32;
-  kernel.queryBlocks = ceilDivide(shape.queryTokens, kernel.blockQueries);
-  kernel.keyBlocks = ceilDivide(shape.keyTokens, fullBlockKeys);
-  kernel.blockKeys = roundUp(ceilDivide(shape.keyTokens, kernel.keyBlocks), 2);
-  kernel.keyBlocks = ceilDivide(shape.keyTokens, kernel.blockKeys);
-
-  const int64_t lanes = kernel.blockQueries, keys = kernel.blockKeys;
-  const int64_t widest = std::max(shape.headDim, shape.valueDim);
-  size_t offset = 0;
-  auto reserve = [&](int64_t bytes) {
-    size_t begin = offset;
-    offset += roundUp(bytes, 64);
-    return begin;
-  };
-  kernel.scoresOffset = reserve(keys * lanes * 4);
-  kernel.pairsOffset = reserve(kernel.pairs ? keys * lanes * 2 : 0);
-  kernel.queriesOffset = reserve(shape.headDim * lanes * 4);
-  kernel.outputOffset = reserve(shape.valueDim * lanes * 4);
-  kernel.bufferOffset = reserve(lanes * widest * 4);
-  kernel.stateOffset = reserve(3 * lanes * 4);
-  kernel.maskOffset = reserve(shape.hasMask ? keys * lanes * 4 : 0);
-  kernel.keyBytes =
-      kernel.keysInPlace ? 0 : roundUp(keys * shape.headDim * 4, 64);
-  kernel.valueBytes =
-      kernel.valuesInPlace
-          ? 0
-          : roundUp(keys * shape.valueDim * (kernel.pairs ? 2 : 4), 64);
-  const int64_t staged = kernel.keyBytes + kernel.valueBytes;
-  kernel.stagedBlocks =
-      staged * kernel.keyBlocks <= stagedBytes ? kernel.keyBlocks : 1;
-  kernel.keysOffset = reserve(kernel.keyBytes * kernel.stagedBlocks);
-  kernel.valuesOffset = reserve(kernel.valueBytes * kernel.stagedBlocks);
-  kernel.scratchSize = offset;
-
-  for (int isLastQuery : {0, 1})
-    for (int isLastKey : {0, 1}) {
-      if ((kernel.queryBlocks == 1 && !isLastQuery) ||
-          (kernel.keyBlocks == 1 && !isLastKey))
-        continue;
-      const int64_t lanesHere =
-          isLastQuery
-              ? roundUp(shape.queryTokens - (kernel.queryBlocks - 1) * lanes,
-                        32)
-              : lanes;
-      const int64_t keysHere =
-          isLastKey ? shape.keyTokens - (kernel.keyBlocks - 1) * keys : keys;
-      MicrokernelShape product;
-      product.lanes = product.panelStride = product.sumStride = lanesHere;
-      product.pairs = kernel.pairs;
-      product.rows = keysHere;
-      product.k = shape.headDim;
-      const bool oneKey = shape.keyTokens == 1;
-      product.rowStride =
-          kernel.keysInPlace && !oneKey ? shape.k.tokenStride : shape.headDim;
-      product.rowsTransposed = false;
-      product.accumulate = false;
-      llvm::Expected<Microkernel> scores = Microkernel::create(product);
-      if (!scores)
-        return scores.takeError();
-      kernel.scoreKernels[isLastQuery][isLastKey] = *scores;
-
-      product.rows = shape.valueDim;
-      product.k = kernel.pairs ? roundUp(keysHere, 2) : keysHere;
-      product.rowStride = kernel.pairs ? keys
-                          : kernel.valuesInPlace && !oneKey
-                              ? shape.v.tokenStride
-                              : shape.valueDim;
-      product.rowsTransposed = !kernel.pairs;
-      for (int accumulate : {0, 1}) {
-        product.accumulate = accumulate;
-        llvm::Expected<Microkernel> output = Microkernel::create(product);
-        if (!output)
-          return output.takeError();
-        kernel.outputKernels[isLastQuery][isLastKey][accumulate] = *output;
-      }
-    }
+  kernel.cutBlocks();
+  kernel.placeScratch();
+  if (llvm::Error err = kernel.generateKernels())
+    return std::move(err);
   return kernel;
 }
 
-struct AttentionKernel::Staging {
-  float *scores;     // [keys][lanes]
-  char *pairs;       // [keys / 2][lanes][2] bf16
-  char *queries;     // [headDim][lanes] fp32 or [headDim / 2][lanes][2] bf16
-  float *output;     // [valueDim][lanes]
-  char *buffer;      // [lanes][headDim or valueDim] fp32
-  float *maximum;    // [lanes]
-  float *sum;        // [lanes]
-  float *correction; // [lanes]
-  float *mask;       // [keys][lanes]
-  char *keys;        // a block: [keys][headDim] fp32
-  char *values;      // a block: [keys][valueDim] fp32 or [valueDim][keys] bf16
-  int64_t batch = -1, keyHead = -1; // whose keys are staged ...
-  int64_t ready = 0;                // ... and how many blocks of them
-};
+/// Chooses how many queries and keys a block has.
+void AttentionKernel::cutBlocks() {
+  // Even blocks: 77 queries are 64 + 13 or 48 + 29; lanes come in 32s.
+  const int64_t most = ceilDivide(shape.queryTokens, fullBlockQueries);
+  blockQueries = roundUp(ceilDivide(shape.queryTokens, most), 32);
+  if (shape.batch * shape.heads * most < fewBlocks)
+    blockQueries = 32;
+  queryBlocks = ceilDivide(shape.queryTokens, blockQueries);
+  blockKeys = roundUp(
+      ceilDivide(shape.keyTokens, ceilDivide(shape.keyTokens, fullBlockKeys)),
+      2);
+  keyBlocks = ceilDivide(shape.keyTokens, blockKeys);
+}
+
+/// Gives the parts of the scratch memory their places.
+void AttentionKernel::placeScratch() {
+  const int64_t lanes = blockQueries, keys = blockKeys;
+  auto reserve = [&](int64_t bytes) {
+    size_t begin = scratchSize;
+    scratchSize += roundUp(bytes, 64);
+    return begin;
+  };
+  scoresOffset = reserve(keys * lanes * 4);
+  pairsOffset = reserve(pairs ? keys * lanes * 2 : 0);
+  queriesOffset = reserve(shape.headDim * lanes * 4);
+  outputOffset = reserve(shape.valueDim * lanes * 4);
+  bufferOffset = reserve(lanes * std::max(shape.headDim, shape.valueDim) * 4);
+  stateOffset = reserve(3 * lanes * 4);
+  maskOffset = reserve(shape.hasMask ? keys * lanes * 4 : 0);
+  if (!keysInPlace)
+    keyBytes = roundUp(keys * shape.headDim * 4, 64);
+  if (!valuesInPlace)
+    valueBytes = roundUp(keys * shape.valueDim * (pairs ? 2 : 4), 64);
+  const int64_t staged = static_cast<int64_t>(keyBytes + valueBytes);
+  stagedBlocks = staged * keyBlocks <= stagedBytes ? keyBlocks : 1;
+  keysOffset = reserve(static_cast<int64_t>(keyBytes) * stagedBlocks);
+  valuesOffset = reserve(static_cast<int64_t>(valueBytes) * stagedBlocks);
+}
+
+/// Generates the products for full and last blocks.
+llvm::Error AttentionKernel::generateKernels() {
+  const int64_t lastLanes =
+      roundUp(shape.queryTokens - (queryBlocks - 1) * blockQueries, 32);
+  const int64_t lastKeys = shape.keyTokens - (keyBlocks - 1) * blockKeys;
+  const bool oneKey = shape.keyTokens == 1; // its stride may be anything
+  for (int isLastQuery = queryBlocks == 1; isLastQuery != 2; ++isLastQuery)
+    for (int isLastKey = keyBlocks == 1; isLastKey != 2; ++isLastKey) {
+      const int64_t keys = isLastKey ? lastKeys : blockKeys;
+      MicrokernelShape product;
+      product.lanes = isLastQuery ? lastLanes : blockQueries;
+      product.panelStride = product.sumStride = product.lanes;
+      product.pairs = pairs;
+      product.rows = keys;
+      product.k = shape.headDim;
+      product.rowStride =
+          keysInPlace && !oneKey ? shape.k.tokenStride : shape.headDim;
+      product.rowsTransposed = false;
+      product.accumulate = false;
+      if (llvm::Error err =
+              scoreKernels[isLastQuery][isLastKey].generate(product))
+        return err;
+
+      product.rows = shape.valueDim;
+      product.k = pairs ? roundUp(keys, 2) : keys;
+      product.rowStride = pairs                      ? blockKeys
+                          : valuesInPlace && !oneKey ? shape.v.tokenStride
+                                                     : shape.valueDim;
+      product.rowsTransposed = !pairs;
+      for (bool accumulate : {false, true}) {
+        product.accumulate = accumulate;
+        if (llvm::Error err =
+                outputKernels[isLastQuery][isLastKey][accumulate].generate(
+                    product))
+          return err;
+      }
+    }
+  return llvm::Error::success();
+}
 
 AttentionKernel::Block AttentionKernel::blockOf(int64_t index) const {
   Block block;
@@ -181,116 +167,6 @@ AttentionKernel::Block AttentionKernel::blockOf(int64_t index) const {
   block.queries = std::min(blockQueries, shape.queryTokens - block.query);
   block.lanes = roundUp(block.queries, 32);
   return block;
-}
-
-/// Address of [batch, token, head, 0] of an operand.
-static const char *addressOf(const void *base, ElementType type,
-                             const AttentionShape::Operand &operand,
-                             int64_t batch, int64_t token, int64_t head) {
-  return static_cast<const char *>(base) +
-         (batch * operand.batchStride + token * operand.tokenStride +
-          head * operand.headStride) *
-             elementBytes(type);
-}
-
-/// Q^T of a block; lanes without a query are zero.
-void AttentionKernel::packQueries(const Block &block, const void *q,
-                                  Staging &stage) const {
-  const char *from =
-      addressOf(q, shape.type, shape.q, block.batch, block.query, block.head);
-  const int64_t columns = pairs ? shape.headDim / 2 : shape.headDim;
-  if (block.queries != block.lanes)
-    std::fill_n(stage.queries, columns * block.lanes * 4, 0);
-  if (shape.type == ElementType::F32 ||
-      (pairs && shape.q.tokenStride % 2 == 0)) {
-    operations->transpose(from, shape.q.tokenStride / (pairs ? 2 : 1),
-                          block.queries, columns, stage.queries, block.lanes);
-    return;
-  }
-  for (int64_t i = 0; i != block.queries; ++i) {
-    const char *row = from + i * shape.q.tokenStride * 2;
-    char *to = stage.buffer + i * columns * 4;
-    if (pairs)
-      std::copy_n(row, shape.headDim * 2, to);
-    else
-      operations->widen(shape.type, row, reinterpret_cast<float *>(to),
-                        shape.headDim);
-  }
-  operations->transpose(stage.buffer, columns, block.queries, columns,
-                        stage.queries, block.lanes);
-}
-
-/// Brings a block of keys and values into the microkernels' layout, unless it
-/// is there already.
-void AttentionKernel::stageKeys(const Block &block, int64_t keyBlock,
-                                const AttentionPointers &pointers,
-                                Staging &stage) const {
-  const int64_t keyHead = block.head / shape.keyHeadGroup;
-  if (stage.batch != block.batch || stage.keyHead != keyHead) {
-    stage.batch = block.batch;
-    stage.keyHead = keyHead;
-    stage.ready = 0;
-  }
-  if (stagedBlocks == keyBlocks && keyBlock < stage.ready)
-    return;
-  stage.ready = keyBlock + 1;
-  const int64_t slot = keyBlock % stagedBlocks;
-  const int64_t key = keyBlock * blockKeys;
-  const int64_t keys = std::min(blockKeys, shape.keyTokens - key);
-  if (!keysInPlace)
-    for (int64_t i = 0; i != keys; ++i)
-      operations->widen(
-          shape.type,
-          addressOf(pointers.k, shape.type, shape.k, block.batch, key + i,
-                    keyHead),
-          reinterpret_cast<float *>(stage.keys + slot * keyBytes) +
-              i * shape.headDim,
-          shape.headDim);
-
-  if (valuesInPlace)
-    return;
-  const char *values =
-      addressOf(pointers.v, shape.type, shape.v, block.batch, key, keyHead);
-  char *to = stage.values + slot * valueBytes;
-  const int64_t stride = shape.v.tokenStride * elementBytes(shape.type);
-  if (!pairs) {
-    for (int64_t i = 0; i != keys; ++i)
-      operations->widen(shape.type, values + i * stride,
-                        reinterpret_cast<float *>(to) + i * shape.valueDim,
-                        shape.valueDim);
-    return;
-  }
-  // V^T: 16 pairs of keys at a time; the buffer has lanes >= 32 rows.
-  for (int64_t first = 0; first < keys; first += 32) {
-    const int64_t count = std::min<int64_t>(32, keys - first);
-    for (int64_t i = 0; i < count; i += 2) {
-      const char *even = values + (first + i) * stride;
-      operations->interleave(even, i + 1 < count ? even + stride : nullptr,
-                             stage.buffer + i / 2 * shape.valueDim * 4,
-                             shape.valueDim);
-    }
-    operations->transpose(stage.buffer, shape.valueDim, ceilDivide(count, 2),
-                          shape.valueDim, to + first * 2, blockKeys / 2);
-  }
-}
-
-/// The mask of a block as [key][lane]; lanes without a query are zero.
-void AttentionKernel::stageMask(const Block &block, int64_t key, int64_t keys,
-                                const float *mask, Staging &stage) const {
-  mask += block.batch * shape.maskBatchStride +
-          block.head * shape.maskHeadStride +
-          block.query * shape.maskQueryStride + key * shape.maskKeyStride;
-  if (block.queries != block.lanes)
-    std::fill_n(stage.mask, keys * block.lanes, 0.0f);
-  if (shape.maskKeyStride == 1 && shape.maskQueryStride != 0) {
-    operations->transpose(mask, shape.maskQueryStride, block.queries, keys,
-                          stage.mask, block.lanes);
-    return;
-  }
-  for (int64_t i = 0; i != keys; ++i)
-    for (int64_t query = 0; query != block.queries; ++query)
-      stage.mask[i * block.lanes + query] =
-          mask[query * shape.maskQueryStride + i * shape.maskKeyStride];
 }
 
 /// Adds one block of keys to the output and to the softmax's state.

@@ -100,6 +100,9 @@ private:
     int64_t batch, head, query, queries, lanes;
   };
 
+  void cutBlocks();
+  void placeScratch();
+  llvm::Error generateKernels();
   Block blockOf(int64_t index) const;
   void packQueries(const Block &block, const void *q, Staging &stage) const;
   void stageKeys(const Block &block, int64_t keyBlock,

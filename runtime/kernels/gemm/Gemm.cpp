@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/kernels/gemm/Gemm.h"
+#include "runtime/kernels/gemm/Staging.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -88,77 +88,73 @@ llvm::Expected<GemmKernel> GemmKernel::create(const GemmShape &shape,
        (shape.lda >= shape.k && !(kernel.pairs && shape.lda % 2 != 0)));
   kernel.panelInPlace = computesAsStored && isPacked;
 
-  kernel.panelColumns = isPacked ? shape.packed.columns : stagedColumns;
-  kernel.panels = ceilDivide(shape.n, kernel.panelColumns);
-  kernel.tileRows = std::min(fullTileRows, shape.m);
-  kernel.rowTiles = ceilDivide(shape.m, kernel.tileRows);
-  while (kernel.panelInPlace && kernel.blocks() < fewBlocks &&
-         kernel.tileRows > 16) {
-    kernel.tileRows /= 2;
-    kernel.rowTiles = ceilDivide(shape.m, kernel.tileRows);
-  }
-  const int64_t bytes = kernel.pairs ? 2 : 4;
-  // Rows that are staged are staged once: their tile visits all panels.
-  kernel.groupTiles =
-      kernel.rowsInPlace ? std::clamp<int64_t>(
-                               groupBytes / (kernel.tileRows * shape.k * bytes),
-                               1, kernel.rowTiles)
-                         : 1;
-  kernel.chunk =
-      roundUp(ceilDivide(shape.k, ceilDivide(shape.k * bytes, chunkBytes)), 16);
-  const int64_t chunks = ceilDivide(shape.k, kernel.chunk);
-
-  // Scratch: sums, then staged rows, panel and a buffer for 16 rows of either
-  // before they are transposed.
-  const int64_t evenK = roundUp(shape.k, 2);
-  size_t offset = kernel.tileRows * kernel.panelColumns * 4;
-  auto reserve = [&](int64_t size) {
-    size_t begin = offset;
-    offset += roundUp(size, 64);
-    return begin;
-  };
-  offset = roundUp(offset, 64);
-  if (!kernel.rowsInPlace)
-    kernel.rowsOffset = reserve(kernel.tileRows * evenK * bytes);
-  if (!kernel.panelInPlace)
-    kernel.panelOffset = reserve(kernel.panelColumns * evenK * bytes);
-  if (shape.aType != ElementType::F32 &&
-      !(kernel.rowsInPlace && kernel.panelInPlace))
-    kernel.bufferOffset = reserve(16 * 64 * 4);
-  kernel.scratchSize = offset;
-
-  MicrokernelShape product;
-  product.lanes = product.panelStride = product.sumStride = kernel.panelColumns;
-  product.rowStride = kernel.rowsInPlace && shape.m != 1 ? shape.lda : evenK;
-  product.pairs = kernel.pairs;
-  product.rowsTransposed = false;
-  const int64_t lastRows = shape.m - (kernel.rowTiles - 1) * kernel.tileRows;
-  const int64_t lastChunk = shape.k - (chunks - 1) * kernel.chunk;
-  for (int isLastTile : {0, 1})
-    for (int isLastChunk : {0, 1})
-      for (int accumulate : {0, 1}) {
-        if ((kernel.rowTiles == 1 && !isLastTile) ||
-            (chunks == 1 && !isLastChunk) || (chunks == 1 && accumulate))
-          continue;
-        product.rows = isLastTile ? lastRows : kernel.tileRows;
-        product.k = isLastChunk ? lastChunk : std::min(kernel.chunk, shape.k);
-        product.accumulate = accumulate;
-        llvm::Expected<Microkernel> made = Microkernel::create(product);
-        if (!made)
-          return made.takeError();
-        kernel.kernels[isLastTile][isLastChunk][accumulate] = *made;
-      }
+  kernel.cutTiles();
+  kernel.placeScratch();
+  if (llvm::Error err = kernel.generateKernels())
+    return std::move(err);
   return kernel;
 }
 
-/// The part of the scratch memory a run uses, and what is in it.
-struct GemmKernel::Staging {
-  char *rows = nullptr;
-  char *panel = nullptr;
-  char *buffer = nullptr;
-  int64_t rowsBatch = -1, rowsRow = -1;
-  int64_t panelBatch = -1, panelColumn = -1;
-};
+/// Chooses the tiles, their order and the chunks of k.
+void GemmKernel::cutTiles() {
+  panelColumns = shape.packed.isPacked() ? shape.packed.columns : stagedColumns;
+  panels = ceilDivide(shape.n, panelColumns);
+  tileRows = std::min(fullTileRows, shape.m);
+  rowTiles = ceilDivide(shape.m, tileRows);
+  while (panelInPlace && blocks() < fewBlocks && tileRows > 16) {
+    tileRows /= 2;
+    rowTiles = ceilDivide(shape.m, tileRows);
+  }
+  const int64_t rowBytes = shape.k * (pairs ? 2 : 4);
+  // Rows that are staged are staged once: their tile visits all panels.
+  groupTiles =
+      rowsInPlace
+          ? std::clamp<int64_t>(groupBytes / (tileRows * rowBytes), 1, rowTiles)
+          : 1;
+  chunk = roundUp(ceilDivide(shape.k, ceilDivide(rowBytes, chunkBytes)), 16);
+}
+
+/// Scratch: sums, then staged rows, panel and a buffer for 16 rows of either
+/// before they are transposed.
+void GemmKernel::placeScratch() {
+  auto reserve = [&](int64_t size) {
+    size_t begin = scratchSize;
+    scratchSize += roundUp(size, 64);
+    return begin;
+  };
+  const int64_t rowBytes = roundUp(shape.k, 2) * (pairs ? 2 : 4);
+  reserve(tileRows * panelColumns * 4);
+  if (!rowsInPlace)
+    rowsOffset = reserve(tileRows * rowBytes);
+  if (!panelInPlace)
+    panelOffset = reserve(panelColumns * rowBytes);
+  if (shape.aType != ElementType::F32 && !(rowsInPlace && panelInPlace))
+    bufferOffset = reserve(16 * 64 * 4);
+}
+
+/// Generates the products for full and last tiles and chunks.
+llvm::Error GemmKernel::generateKernels() {
+  const int64_t chunks = ceilDivide(shape.k, chunk);
+  MicrokernelShape product;
+  product.lanes = product.panelStride = product.sumStride = panelColumns;
+  product.rowStride =
+      rowsInPlace && shape.m != 1 ? shape.lda : roundUp(shape.k, 2);
+  product.pairs = pairs;
+  product.rowsTransposed = false;
+  for (int isLastTile = rowTiles == 1; isLastTile != 2; ++isLastTile)
+    for (int isLastChunk = chunks == 1; isLastChunk != 2; ++isLastChunk)
+      for (int accumulate = 0; accumulate != (chunks == 1 ? 1 : 2);
+           ++accumulate) {
+        product.rows =
+            isLastTile ? shape.m - (rowTiles - 1) * tileRows : tileRows;
+        product.k = isLastChunk ? shape.k - (chunks - 1) * chunk : chunk;
+        product.accumulate = accumulate;
+        if (llvm::Error err =
+                kernels[isLastTile][isLastChunk][accumulate].generate(product))
+          return err;
+      }
+  return llvm::Error::success();
+}
 
 GemmKernel::Tile GemmKernel::tileOf(int64_t block) const {
   Tile tile;
@@ -173,124 +169,6 @@ GemmKernel::Tile GemmKernel::tileOf(int64_t block) const {
   tile.column = inGroup / tilesHere * panelColumns;
   tile.columns = std::min(panelColumns, shape.n - tile.column);
   return tile;
-}
-
-/// Brings a tile's rows of A to [rows][K rounded up to even] of the type that
-/// is computed with.
-const char *GemmKernel::stageRows(const Tile &tile, const char *a,
-                                  Staging &stage) const {
-  const int64_t bytes = elementBytes(shape.aType);
-  a += tile.batch * shape.strideA * bytes;
-  if (rowsInPlace)
-    return a + tile.row * shape.lda * bytes;
-  if (stage.rowsBatch == tile.batch && stage.rowsRow == tile.row)
-    return stage.rows;
-  stage.rowsBatch = tile.batch;
-  stage.rowsRow = tile.row;
-
-  const int64_t evenK = roundUp(shape.k, 2);
-  float *rows = reinterpret_cast<float *>(stage.rows);
-  if (!shape.transposeA) {
-    for (int64_t row = 0; row != tile.rows; ++row) {
-      const char *from = a + (tile.row + row) * shape.lda * bytes;
-      if (pairs)
-        std::copy_n(from, shape.k * bytes, stage.rows + row * evenK * bytes);
-      else
-        operations->widen(shape.aType, from, rows + row * evenK, shape.k);
-    }
-    return stage.rows;
-  }
-  a += tile.row * bytes;
-  if (shape.aType == ElementType::F32) {
-    operations->transpose(a, shape.lda, shape.k, tile.rows, rows, evenK);
-    return stage.rows;
-  }
-  // 16 rows of k at a time (of pairs of k), as 32-bit elements.
-  const int64_t step = pairs ? 32 : 16;
-  for (int64_t k = 0; k < shape.k; k += step) {
-    int64_t count = std::min(step, shape.k - k);
-    for (int64_t i = 0; i < count; i += pairs ? 2 : 1) {
-      const char *from = a + (k + i) * shape.lda * bytes;
-      char *to = stage.buffer + (pairs ? i / 2 : i) * tile.rows * 4;
-      if (pairs)
-        operations->interleave(from, from + shape.lda * bytes, to, tile.rows);
-      else
-        operations->widen(shape.aType, from, reinterpret_cast<float *>(to),
-                          tile.rows);
-    }
-    // Two bf16 are one element of the transposition.
-    operations->transpose(stage.buffer, tile.rows, pairs ? count / 2 : count,
-                          tile.rows, stage.rows + k * (pairs ? 2 : 4),
-                          pairs ? evenK / 2 : evenK);
-  }
-  return stage.rows;
-}
-
-/// Brings a tile's columns of B to a panel [K][columns], or [K / 2][columns][2]
-/// for bf16 dot products.
-const char *GemmKernel::stagePanel(const Tile &tile, const char *b,
-                                   Staging &stage) const {
-  const int64_t bytes = elementBytes(shape.bType);
-  const int64_t evenK = roundUp(shape.k, 2);
-  b += tile.batch * shape.strideB * bytes;
-  if (shape.packed.isPacked())
-    b += tile.column * roundUp(shape.k, shape.packed.vnni) * bytes;
-  if (panelInPlace)
-    return b;
-  if (stage.panelBatch == tile.batch && stage.panelColumn == tile.column)
-    return stage.panel;
-  stage.panelBatch = tile.batch;
-  stage.panelColumn = tile.column;
-
-  float *panel = reinterpret_cast<float *>(stage.panel);
-  if (shape.packed.isPacked()) {
-    if (shape.packed.vnni == 2)
-      operations->widenPairs(b, panel, evenK / 2, panelColumns);
-    else
-      operations->widen(shape.bType, b, panel, shape.k * panelColumns);
-    return stage.panel;
-  }
-  // Columns past N must not hold NaN bits that slow the sums down.
-  if (tile.columns != panelColumns)
-    std::fill_n(stage.panel, panelColumns * evenK * (pairs ? 2 : 4), 0);
-  if (!shape.transposeB) {
-    b += tile.column * bytes;
-    for (int64_t k = 0; k < shape.k; k += pairs ? 2 : 1) {
-      const char *from = b + k * shape.ldb * bytes;
-      if (pairs)
-        operations->interleave(from, from + shape.ldb * bytes,
-                               panel + k / 2 * panelColumns, tile.columns);
-      else
-        operations->widen(shape.bType, from, panel + k * panelColumns,
-                          tile.columns);
-    }
-    return stage.panel;
-  }
-  b += tile.column * shape.ldb * bytes;
-  if (shape.bType == ElementType::F32) {
-    operations->transpose(b, shape.ldb, tile.columns, shape.k, panel,
-                          panelColumns);
-    return stage.panel;
-  }
-  // 16 (pairs of) k at a time; the rows of a 16-bit B need not be aligned to
-  // pairs, so they are copied.
-  const int64_t step = pairs ? 32 : 16;
-  for (int64_t k = 0; k < shape.k; k += step) {
-    int64_t count = std::min(step, shape.k - k);
-    for (int64_t column = 0; column != tile.columns; ++column) {
-      const char *from = b + (column * shape.ldb + k) * bytes;
-      char *to = stage.buffer + column * 64;
-      if (pairs)
-        std::copy_n(from, count * bytes, to);
-      else
-        operations->widen(shape.bType, from, reinterpret_cast<float *>(to),
-                          count);
-    }
-    operations->transpose(
-        stage.buffer, 16, tile.columns, pairs ? count / 2 : count,
-        panel + (pairs ? k / 2 : k) * panelColumns, panelColumns);
-  }
-  return stage.panel;
 }
 
 void GemmKernel::multiply(const Tile &tile, const char *rows, const char *panel,

@@ -101,6 +101,9 @@ private:
     int64_t batch, row, rows, column, columns;
   };
 
+  void cutTiles();
+  void placeScratch();
+  llvm::Error generateKernels();
   Tile tileOf(int64_t block) const;
   const char *stageRows(const Tile &tile, const char *a, Staging &stage) const;
   const char *stagePanel(const Tile &tile, const char *b, Staging &stage) const;

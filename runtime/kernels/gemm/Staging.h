@@ -1,0 +1,24 @@
+//===- Staging.h - What a GEMM copies before it multiplies ------*- C++ -*-===//
+//
+// Private to this folder: the scratch memory of one run.
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_RUNTIME_KERNELS_GEMM_STAGING_H
+#define DIT_RUNTIME_KERNELS_GEMM_STAGING_H
+
+#include "runtime/kernels/gemm/Gemm.h"
+
+namespace dit::runtime {
+
+/// The parts of the scratch memory, and whose rows and panel are in it.
+struct GemmKernel::Staging {
+  char *rows = nullptr;
+  char *panel = nullptr;
+  char *buffer = nullptr;
+  int64_t rowsBatch = -1, rowsRow = -1;
+  int64_t panelBatch = -1, panelColumn = -1;
+};
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_KERNELS_GEMM_STAGING_H
