@@ -170,6 +170,12 @@ Shape NodeBuilder::integers(llvm::StringRef name, Shape otherwise) {
                : otherwise;
 }
 
+llvm::Error NodeBuilder::wantFloat(Value value) const {
+  if (isa<FloatType>(getTensorType(value).getElementType()))
+    return llvm::Error::success();
+  return malformed("it is defined on floating-point tensors only");
+}
+
 //===----------------------------------------------------------------------===//
 // Shapes
 //===----------------------------------------------------------------------===//

@@ -86,6 +86,9 @@ public:
   /// The first sticky failure, or success.
   llvm::Error takeFailure();
 
+  /// An error where a tensor is not of floating-point elements.
+  llvm::Error wantFloat(mlir::Value value) const;
+
   // Shapes.
   /// `axis` counted from 0; a failure (and 0) if it is not in [−rank, rank).
   int64_t axis(int64_t axis, int64_t rank);

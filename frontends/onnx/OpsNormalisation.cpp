@@ -39,12 +39,6 @@ static llvm::Expected<Value> affine(NodeBuilder &n, Value x, Value scale,
   return x;
 }
 
-static llvm::Error wantFloat(NodeBuilder &n, Value x) {
-  if (isa<FloatType>(getTensorType(x).getElementType()))
-    return llvm::Error::success();
-  return n.malformed("it is defined on floating-point tensors only");
-}
-
 /// The norm `Op` of x's dimensions from `axis` on; further results (mean,
 /// rstd) get dimensions of 1 there.
 template <typename Op>
@@ -68,7 +62,7 @@ static Values normalise(NodeBuilder &n, Value x, int64_t axis, double eps) {
 template <typename Op>
 static Outputs lastDimensions(NodeBuilder &n) {
   Value x = n.input(0);
-  if (llvm::Error error = wantFloat(n, x))
+  if (llvm::Error error = n.wantFloat(x))
     return error;
   int64_t axis = n.axis(n.integer("axis", -1), getTensorType(x).getRank());
   double eps = n.number("epsilon", 1e-5);
@@ -91,10 +85,12 @@ static Outputs skipNormalisation(NodeBuilder &n) {
   SmallVector<Value> values{n.input(0), n.input(1)};
   if (bias)
     values.push_back(bias);
-  if (llvm::Error error = wantFloat(n, values[0]))
+  if (llvm::Error error = n.wantFloat(values[0]))
     return error;
   if (llvm::Error error = n.broadcast(values))
     return error;
+  if (getTensorType(values[0]).getRank() == 0)
+    return n.malformed("its input is a scalar");
   Value sum = values[0];
   for (Value term : llvm::drop_begin(values))
     sum = n.make<arith::AddFOp>(sum, term);
@@ -118,7 +114,7 @@ static Value channels(NodeBuilder &n, Value vector, Value like) {
 /// Channels in `groups`; each group of a picture is normalised by itself.
 static Outputs normaliseGroups(NodeBuilder &n, int64_t groups) {
   Value x = n.input(0);
-  if (llvm::Error error = wantFloat(n, x))
+  if (llvm::Error error = n.wantFloat(x))
     return error;
   Shape shape(shapeOf(x));
   if (shape.size() < 2 || groups < 1 || shape[1] % groups)
@@ -165,10 +161,15 @@ static Outputs batchNormalisation(NodeBuilder &n) {
   if (n.integer("training_mode", 0))
     return n.unsupported(
         "it is in training mode; export the model in eval mode");
-  if (llvm::Error error = wantFloat(n, x))
+  if (llvm::Error error = n.wantFloat(x))
     return error;
   if (getTensorType(x).getRank() < 2)
     return n.malformed("its input has no channels");
+  for (Value statistic : {scale, shift, mean, variance})
+    if (getTensorType(statistic) != getTensorType(scale) ||
+        !isa<FloatType>(getTensorType(scale).getElementType()))
+      return n.malformed(
+          "its scale, shift, mean and variance do not have one shape and type");
   Value stable = n.make<arith::AddFOp>(
       variance, n.splat(variance, n.number("epsilon", 1e-5)));
   Value factor = n.make<arith::DivFOp>(scale, n.make<math::SqrtOp>(stable));

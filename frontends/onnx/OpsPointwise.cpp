@@ -20,12 +20,6 @@ static bool isBoolean(Value value) {
   return getTensorType(value).getElementType().isInteger(1);
 }
 
-static llvm::Error wantFloat(NodeBuilder &n, Value value) {
-  if (isFloating(value))
-    return llvm::Error::success();
-  return n.malformed("it is defined on floating-point tensors only");
-}
-
 /// The first `count` inputs, of one type, broadcast to their common shape.
 static llvm::Expected<SmallVector<Value>> operands(NodeBuilder &n,
                                                    unsigned count) {
@@ -66,7 +60,7 @@ static Outputs mean(NodeBuilder &n) {
   Outputs sum = arithmetic<arith::AddFOp, arith::AddIOp>(n);
   if (!sum)
     return sum;
-  if (llvm::Error error = wantFloat(n, sum->front()))
+  if (llvm::Error error = n.wantFloat(sum->front()))
     return error;
   return Values{n.make<arith::DivFOp>(sum->front(),
                                       n.splat(sum->front(), n.numInputs()))};
@@ -187,7 +181,7 @@ static Outputs prelu(NodeBuilder &n) {
   if (!values)
     return values.takeError();
   Value x = (*values)[0];
-  if (llvm::Error error = wantFloat(n, x))
+  if (llvm::Error error = n.wantFloat(x))
     return error;
   Value positive =
       n.make<arith::CmpFOp>(arith::CmpFPredicate::OGT, x, n.splat(x, 0));
@@ -231,7 +225,7 @@ static Outputs biasedGelu(NodeBuilder &n) {
   llvm::Expected<SmallVector<Value>> values = operands(n, n.input(1) ? 2 : 1);
   if (!values)
     return values.takeError();
-  if (llvm::Error error = wantFloat(n, values->front()))
+  if (llvm::Error error = n.wantFloat(values->front()))
     return error;
   Value x = values->size() == 2
                 ? n.make<arith::AddFOp>((*values)[0], (*values)[1])

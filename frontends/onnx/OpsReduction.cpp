@@ -127,8 +127,8 @@ static Outputs logSumExp(NodeBuilder &n) {
   if (!reduction)
     return reduction.takeError();
   Value x = n.input(0);
-  if (!isa<FloatType>(getTensorType(x).getElementType()))
-    return n.unsupported("on integers");
+  if (llvm::Error error = n.wantFloat(x))
+    return error;
   Value largest = n.reduce(ReduceKind::Max, x, reduction->axes);
   llvm::Expected<Value> wide = spread(n, largest, *reduction);
   if (!wide)
@@ -142,6 +142,8 @@ static Outputs logSumExp(NodeBuilder &n) {
 /// Softmax along `axis`, which is moved to the end for it.
 static Outputs softmax(NodeBuilder &n) {
   Value x = n.input(0);
+  if (llvm::Error error = n.wantFloat(x))
+    return error;
   int64_t rank = getTensorType(x).getRank(),
           axis = n.axis(n.integer("axis", -1), rank);
   if (llvm::Error error = n.takeFailure())
@@ -152,6 +154,8 @@ static Outputs softmax(NodeBuilder &n) {
 
 static Outputs logSoftmax(NodeBuilder &n) {
   Value x = n.input(0);
+  if (llvm::Error error = n.wantFloat(x))
+    return error;
   llvm::Expected<Reduction> reduction =
       getReduction(n, {n.integer("axis", -1)}, true);
   if (!reduction)
@@ -205,6 +209,8 @@ static Outputs argument(NodeBuilder &n) {
 
 /// The average of every spatial position: [N, C, …] to [N, C, 1, …].
 static Outputs globalAveragePool(NodeBuilder &n) {
+  if (llvm::Error error = n.wantFloat(n.input(0)))
+    return error;
   int64_t rank = getTensorType(n.input(0)).getRank();
   Shape axes;
   for (int64_t dim = 2; dim < rank; ++dim)

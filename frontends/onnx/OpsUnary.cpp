@@ -19,15 +19,9 @@ static bool isBoolean(Value value) {
   return getTensorType(value).getElementType().isInteger(1);
 }
 
-static llvm::Error wantFloat(NodeBuilder &n, Value value) {
-  if (isFloating(value))
-    return llvm::Error::success();
-  return n.malformed("it is defined on floating-point tensors only");
-}
-
 template <typename Op>
 static Outputs unaryFloat(NodeBuilder &n) {
-  if (llvm::Error error = wantFloat(n, n.input(0)))
+  if (llvm::Error error = n.wantFloat(n.input(0)))
     return error;
   return Values{n.make<Op>(n.input(0))};
 }
@@ -35,7 +29,7 @@ static Outputs unaryFloat(NodeBuilder &n) {
 /// A formula of one floating-point input.
 template <Value (*formula)(NodeBuilder &, Value)>
 static Outputs floatFormula(NodeBuilder &n) {
-  if (llvm::Error error = wantFloat(n, n.input(0)))
+  if (llvm::Error error = n.wantFloat(n.input(0)))
     return error;
   return Values{formula(n, n.input(0))};
 }
@@ -125,7 +119,7 @@ static Value thresholdedRelu(NodeBuilder &n, Value x) {
 
 static Outputs isInf(NodeBuilder &n) {
   Value x = n.input(0);
-  if (llvm::Error error = wantFloat(n, x))
+  if (llvm::Error error = n.wantFloat(x))
     return error;
   double infinity = std::numeric_limits<double>::infinity();
   if (!n.integer("detect_negative", 1) && !n.integer("detect_positive", 1))
@@ -178,7 +172,7 @@ static Outputs logicalNot(NodeBuilder &n) {
 }
 
 static Outputs gelu(NodeBuilder &n) {
-  if (llvm::Error error = wantFloat(n, n.input(0)))
+  if (llvm::Error error = n.wantFloat(n.input(0)))
     return error;
   llvm::StringRef approximate = n.text("approximate", "none");
   if (approximate != "none" && approximate != "tanh")
