@@ -1,8 +1,8 @@
 //===- CpuCodegen.h - Kernels as x86-64 object code -------------*- C++ -*-===//
 //
 //   KernelSource  ──emitKernels──▶  func + scf + vector + arith, on pointers
-//                 ──LowerToLlvm──▶  llvm dialect ──▶ LLVM IR
-//                 ──EmitObject───▶  optimised ──▶ ELF relocatable object
+//                 ──translateToLlvm──▶  llvm dialect ──▶ LLVM IR
+//                 ──emitObject──▶  optimised ──▶ ELF relocatable object
 //
 // All kernels of a plan are one module. The code calls nothing but memcpy and
 // memset. The same sources, target and options give the same bytes.
