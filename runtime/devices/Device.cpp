@@ -2,7 +2,33 @@
 
 #include "runtime/devices/Device.h"
 
+#include <chrono>
+
 using namespace dit::runtime;
 
 Command::~Command() = default;
 Device::~Device() = default;
+
+llvm::Expected<std::unique_ptr<Command>>
+Device::record(llvm::ArrayRef<Command *>) {
+  return nullptr;
+}
+
+llvm::Expected<std::vector<Device::Span>>
+Device::runTimed(llvm::ArrayRef<Command *> commands) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  auto now = [&] {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  std::vector<Span> spans;
+  for (Command *command : commands) {
+    double begin = now();
+    if (llvm::Error error = enqueue(*command))
+      return std::move(error);
+    if (llvm::Error error = synchronize())
+      return std::move(error);
+    spans.push_back({begin, now()});
+  }
+  return spans;
+}

@@ -19,6 +19,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace dit::runtime {
 
@@ -47,6 +48,22 @@ public:
 
   /// Runs a prepared command after all that were enqueued before.
   virtual llvm::Error enqueue(Command &command) = 0;
+
+  /// One command that does what these do in order, at less cost for the host;
+  /// null where nothing would be gained, as on the CPU. They must outlive it.
+  virtual llvm::Expected<std::unique_ptr<Command>>
+  record(llvm::ArrayRef<Command *> commands);
+
+  /// When a command ran, in seconds from the begin of the first.
+  struct Span {
+    double begin;
+    double end;
+  };
+
+  /// Runs commands in order to their end and says when each ran: by the
+  /// device's clock where it has one, else by the host's.
+  virtual llvm::Expected<std::vector<Span>>
+  runTimed(llvm::ArrayRef<Command *> commands);
 
   /// Waits until everything enqueued is done.
   virtual llvm::Error synchronize() = 0;

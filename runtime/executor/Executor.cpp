@@ -27,7 +27,8 @@ llvm::Error Executor::prepare() {
   for (const proto::Function &function : metadata().functions()) {
     if (!function.step().empty())
       steps[function.step()] = functions.size();
-    std::vector<std::unique_ptr<Command>> &commands = functions.emplace_back();
+    std::vector<std::unique_ptr<Command>> &commands =
+        functions.emplace_back().commands;
     for (int i = 0; i != function.instructions_size(); ++i) {
       const proto::Instruction &instruction = function.instructions(i);
       llvm::Expected<std::unique_ptr<Command>> command =
@@ -60,18 +61,60 @@ std::optional<unsigned> Executor::findGlobal(llvm::StringRef name) const {
   return found->second;
 }
 
-llvm::Error Executor::run(unsigned function, Timeline *timeline) {
-  std::vector<std::unique_ptr<Command>> &commands = functions[function];
-  for (size_t i = 0; i != commands.size(); ++i) {
-    Timeline::Time begin = timeline ? Timeline::now() : Timeline::Time();
+std::vector<Command *> Executor::PreparedFunction::list() const {
+  std::vector<Command *> pointers;
+  for (const std::unique_ptr<Command> &command : commands)
+    pointers.push_back(command.get());
+  return pointers;
+}
+
+llvm::Error Executor::runDirectly(unsigned function) {
+  const std::vector<std::unique_ptr<Command>> &commands =
+      functions[function].commands;
+  for (size_t i = 0; i != commands.size(); ++i)
     if (llvm::Error error = target.enqueue(*commands[i]))
-      return error;
-    if (!timeline)
-      continue;
-    if (llvm::Error error = target.synchronize())
-      return error;
-    timeline->add(function, i, begin, Timeline::now());
+      return plan::within(
+          std::move(error),
+          "function '" + plan::escaped(metadata().functions(function).name()) +
+              "', instruction " + llvm::Twine(i));
+  return target.synchronize();
+}
+
+llvm::Error Executor::runTimed(unsigned function, Timeline &timeline) {
+  Timeline::Time start = Timeline::now();
+  llvm::Expected<std::vector<Device::Span>> spans =
+      target.runTimed(functions[function].list());
+  if (!spans)
+    return spans.takeError();
+  auto at = [&](double seconds) {
+    return start + std::chrono::duration_cast<Timeline::Time::duration>(
+                       std::chrono::duration<double>(seconds));
+  };
+  for (size_t i = 0; i != spans->size(); ++i)
+    timeline.add(function, i, at((*spans)[i].begin), at((*spans)[i].end));
+  return llvm::Error::success();
+}
+
+llvm::Error Executor::run(unsigned function, Timeline *timeline) {
+  if (timeline)
+    return runTimed(function, *timeline);
+  PreparedFunction &prepared = functions[function];
+  // The first run is direct: libraries load and choose their kernels in it.
+  if (!prepared.ran) {
+    prepared.ran = true;
+    return runDirectly(function);
   }
+  if (!prepared.recorded) {
+    llvm::Expected<std::unique_ptr<Command>> recorded =
+        target.record(prepared.list());
+    if (!recorded)
+      return recorded.takeError();
+    prepared.recorded = std::move(*recorded);
+  }
+  if (!*prepared.recorded)
+    return runDirectly(function);
+  if (llvm::Error error = target.enqueue(**prepared.recorded))
+    return error;
   return target.synchronize();
 }
 

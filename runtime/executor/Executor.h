@@ -31,8 +31,9 @@ public:
   /// nothing where the plan has none.
   std::optional<unsigned> findStep(llvm::StringRef step) const;
 
-  /// Runs a function to its end. With a timeline, every instruction is timed
-  /// (and synchronised with) and added to it.
+  /// Runs a function to its end; from the second time on by what the device
+  /// recorded, where it records. With a timeline, every instruction is timed
+  /// (by the device, where it has a clock) and added to it.
   llvm::Error run(unsigned function, Timeline *timeline = nullptr);
 
   /// The number of a global, or nothing.
@@ -49,10 +50,22 @@ private:
   Executor(const plan::PlanView &view, Device &target)
       : view(view), target(target) {}
   llvm::Error prepare();
+  llvm::Error runDirectly(unsigned function);
+  llvm::Error runTimed(unsigned function, Timeline &timeline);
+
+  /// A function's instructions, ready to run.
+  struct PreparedFunction {
+    std::vector<std::unique_ptr<Command>> commands;
+    // All of them in one, null where the device does not record; empty before.
+    std::optional<std::unique_ptr<Command>> recorded;
+    bool ran = false;
+
+    std::vector<Command *> list() const;
+  };
 
   const plan::PlanView &view;
   Device &target;
-  std::vector<std::vector<std::unique_ptr<Command>>> functions;
+  std::vector<PreparedFunction> functions;
   llvm::StringMap<unsigned> steps;
   llvm::StringMap<unsigned> globals;
 };

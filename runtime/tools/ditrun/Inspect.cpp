@@ -3,6 +3,7 @@
 #include "runtime/devices/cpu/CpuFeatures.h"
 #include "runtime/devices/cpu/HostMemory.h"
 #include "runtime/devices/cpu/ThreadPool.h"
+#include "runtime/devices/cuda/CudaDevice.h"
 #include "runtime/plan/Memory.h"
 #include "runtime/plan/Print.h"
 #include "runtime/tools/ditrun/Modes.h"
@@ -49,6 +50,6 @@ llvm::Expected<Exit> dit::runtime::printMachine(const Options &options) {
       llvm::outs() << " " << name;
   llvm::outs() << "\nmemory     " << plan::printBytes(availableMemory())
                << " available\n"
-               << "devices    cpu\n";
+               << describeCudaMachine();
   return Exit::Done;
 }

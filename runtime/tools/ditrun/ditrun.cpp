@@ -1,6 +1,7 @@
 //===- ditrun.cpp - Runs plans --------------------------------------------===//
 
 #include "runtime/devices/cpu/CpuDevice.h"
+#include "runtime/devices/cuda/CudaDevice.h"
 #include "runtime/executor/Initialise.h"
 #include "runtime/plan/Memory.h"
 #include "runtime/tools/ditrun/Modes.h"
@@ -16,6 +17,13 @@ using dit::plan::failure;
 
 static constexpr const char *version = "0.1.0";
 
+/// The device for a plan's target; the CPU refuses what it does not know.
+static std::unique_ptr<Device> createDevice(const proto::Target &target,
+                                            unsigned threads) {
+  return target.kind() == "cuda" ? createCudaDevice(threads)
+                                 : createCpuDevice(threads);
+}
+
 llvm::Expected<std::unique_ptr<LoadedPlan>>
 dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
   llvm::Expected<plan::PlanFile> file = plan::PlanFile::open(options.plan);
@@ -26,8 +34,10 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
                    "'" + plan::escaped(options.plan) +
                        "' is a train plan; this ditrun runs forward and "
                        "sample plans");
+  std::unique_ptr<Device> device =
+      createDevice(file->metadata().target(), options.threads);
   auto loaded = std::make_unique<LoadedPlan>(
-      LoadedPlan{std::move(*file), createCpuDevice(options.threads), nullptr});
+      LoadedPlan{std::move(*file), std::move(device), nullptr});
   llvm::Expected<std::unique_ptr<Executor>> executor =
       Executor::create(loaded->file.view(), *loaded->device);
   if (!executor)

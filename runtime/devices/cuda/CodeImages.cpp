@@ -1,0 +1,154 @@
+//===- CodeImages.cpp - A plan's kernels on a GPU -------------------------===//
+
+#include "runtime/devices/cuda/CodeImages.h"
+
+#include "runtime/plan/Failure.h"
+
+#include "llvm/ADT/StringRef.h"
+
+using namespace dit;
+using namespace dit::runtime::cuda;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+namespace {
+
+/// sm_90a: 90, and that it runs on this architecture only.
+struct Architecture {
+  int sm = 0;
+  bool only = false;
+};
+
+} // namespace
+
+/// Nothing for what is no architecture.
+static Architecture parseArchitecture(llvm::StringRef text) {
+  Architecture arch;
+  text.consume_front("sm_");
+  arch.only = text.consume_back("a");
+  if (text.getAsInteger(10, arch.sm))
+    arch.sm = 0;
+  return arch;
+}
+
+const proto::Image *dit::runtime::cuda::chooseImage(const proto::Plan &plan,
+                                                    int sm) {
+  const proto::Image *best = nullptr;
+  int bestSm = 0;
+  for (const proto::Image &image : plan.images()) {
+    Architecture arch = parseArchitecture(image.arch());
+    if (image.kind() == proto::Image::CUBIN && arch.sm == sm)
+      return &image;
+    if (image.kind() != proto::Image::PTX || arch.sm > sm || arch.sm <= bestSm)
+      continue;
+    if (arch.only && arch.sm != sm)
+      continue;
+    best = &image;
+    bestSm = arch.sm;
+  }
+  return best;
+}
+
+std::string dit::runtime::cuda::kernelName(const proto::Kernel &kernel) {
+  std::string name = "kernel '" + plan::escaped(kernel.symbol()) + "'";
+  if (!kernel.description().empty())
+    name += " (" + plan::escaped(kernel.description()) + ")";
+  return name;
+}
+
+static std::string listImages(const proto::Plan &plan) {
+  std::string list;
+  for (const proto::Image &image : plan.images())
+    list += (list.empty() ? "" : ", ") + plan::escaped(image.arch()) +
+            (image.kind() == proto::Image::CUBIN ? " (cubin)" : " (ptx)");
+  return list.empty() ? "no GPU" : list;
+}
+
+/// Hands an image to the driver, which compiles PTX.
+static llvm::Expected<Owned<Module>> loadImage(const CudaContext &context,
+                                               const proto::Image &image,
+                                               llvm::ArrayRef<uint8_t> bytes) {
+  // PTX is a C string to the driver; a cubin has its length in its header.
+  std::string code(bytes.begin(), bytes.end());
+  std::string log(8192, '\0');
+  JitOption options[] = {ErrorLogBuffer, ErrorLogBufferBytes};
+  void *values[] = {log.data(), reinterpret_cast<void *>(log.size())};
+  Module module;
+  Result result =
+      context.api().moduleLoadDataEx(&module, code.c_str(), 2, options, values);
+  if (result == Success)
+    return Owned<Module>(module, context.api().moduleUnload);
+  std::string what = "the plan's code for " + plan::escaped(image.arch());
+  if (result == UnsupportedPtxVersion)
+    return failure(Exit::Unsupported,
+                   what +
+                       " is PTX that is newer than this driver, which is "
+                       "for CUDA " +
+                       printVersion(context.driverVersion()));
+  if (result == OutOfMemory)
+    return context.api().check(result, what);
+  return failure(Exit::Malformed,
+                 what + " does not load: " + context.api().describe(result) +
+                     " " +
+                     plan::escaped(llvm::StringRef(log.c_str()).trim(), 1000));
+}
+
+/// Finds a kernel and makes sure that the GPU can launch it.
+static llvm::Expected<Function> findKernel(const CudaContext &context,
+                                           Module module,
+                                           const proto::Kernel &kernel) {
+  const CudaApi &api = context.api();
+  Function function;
+  if (api.moduleGetFunction(&function, module, kernel.symbol().c_str()))
+    return failure(Exit::Malformed,
+                   "the plan's code has no " + kernelName(kernel));
+  int most = 0;
+  if (llvm::Error error =
+          api.check(api.funcGetAttribute(&most, MaxThreadsPerBlock, function),
+                    kernelName(kernel)))
+    return std::move(error);
+  if (kernel.threads() < 1 || kernel.threads() > most)
+    return failure(
+        Exit::Unsupported,
+        kernelName(kernel) + " wants " + llvm::Twine(kernel.threads()) +
+            " threads a block, this GPU gives it 1 to " + llvm::Twine(most));
+  if (kernel.shared_bytes() == 0)
+    return function;
+  if (kernel.shared_bytes() < 0 || kernel.shared_bytes() > INT32_MAX ||
+      api.funcSetAttribute(function, MaxDynamicSharedBytes,
+                           static_cast<int>(kernel.shared_bytes())))
+    return failure(Exit::Unsupported, kernelName(kernel) + " wants " +
+                                          llvm::Twine(kernel.shared_bytes()) +
+                                          " bytes of shared memory a block, "
+                                          "more than " +
+                                          context.gpu().name + " has");
+  return function;
+}
+
+llvm::Expected<KernelCode> KernelCode::load(const CudaContext &context,
+                                            const plan::PlanView &plan) {
+  KernelCode code;
+  if (plan.metadata.kernels_size() == 0)
+    return code;
+  const proto::Image *image = chooseImage(plan.metadata, context.gpu().sm);
+  if (!image)
+    return failure(Exit::Unsupported,
+                   "the plan has code for " + listImages(plan.metadata) +
+                       "; this GPU is an " + context.gpu().name + ", sm_" +
+                       llvm::Twine(context.gpu().sm) +
+                       "; compile with --target cuda:sm_" +
+                       llvm::Twine(context.gpu().sm));
+  llvm::Expected<Owned<Module>> module = loadImage(
+      context, *image, plan.code.slice(image->offset(), image->bytes()));
+  if (!module)
+    return module.takeError();
+  code.module = std::move(*module);
+  for (const proto::Kernel &kernel : plan.metadata.kernels()) {
+    llvm::Expected<Function> function =
+        findKernel(context, code.module.get(), kernel);
+    if (!function)
+      return function.takeError();
+    code.functions.push_back(*function);
+  }
+  return code;
+}

@@ -1,0 +1,40 @@
+//===- CodeImages.h - A plan's kernels on a GPU ------------------*- C++
+//-*-===//
+#ifndef DIT_RUNTIME_DEVICES_CUDA_CODEIMAGES_H
+#define DIT_RUNTIME_DEVICES_CUDA_CODEIMAGES_H
+
+#include "runtime/devices/cuda/CudaContext.h"
+#include "runtime/plan/Reader.h"
+
+#include <vector>
+
+namespace dit::runtime::cuda {
+
+/// The image to load on a GPU of compute capability `sm`: a cubin for exactly
+/// this architecture (sm_90, or sm_90a), else the newest PTX that is not for a
+/// later one (PTX for sm_90a runs on 9.0 only); null where there is none.
+const proto::Image *chooseImage(const proto::Plan &plan, int sm);
+
+/// The kernels of a plan, loaded, in the plan's order.
+class KernelCode {
+public:
+  /// Exit::Unsupported where the plan has no image for this GPU, naming both,
+  /// or the driver is too old for the PTX; Exit::Malformed where an image does
+  /// not compile or lacks a kernel. A kernel that asks for more threads or
+  /// shared memory than the GPU gives is Exit::Unsupported, by name.
+  static llvm::Expected<KernelCode> load(const CudaContext &context,
+                                         const plan::PlanView &plan);
+
+  Function function(unsigned kernel) const { return functions[kernel]; }
+
+private:
+  Owned<Module> module;
+  std::vector<Function> functions;
+};
+
+/// "kernel 'symbol' (what was fused)", for errors.
+std::string kernelName(const proto::Kernel &kernel);
+
+} // namespace dit::runtime::cuda
+
+#endif // DIT_RUNTIME_DEVICES_CUDA_CODEIMAGES_H

@@ -1,0 +1,25 @@
+//===- CudaAttention.h - Attention by cuDNN ----------------------*- C++
+//-*-===//
+#ifndef DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTION_H
+#define DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTION_H
+
+#include "runtime/devices/cuda/CudaCommand.h"
+#include "runtime/devices/cuda/CudnnGraph.h"
+
+namespace dit::runtime::cuda {
+
+/// The command of an attention instruction: cuDNN's fused engine for
+/// softmax(scale Q K^T) V.
+///
+/// bf16 and f16, head dimensions that are multiples of 8, q, k, v and output
+/// with any strides whose rows begin at multiples of 16 bytes, several query
+/// heads a key head. A mask, log_sum_exp, fp32 and whatever cuDNN refuses are
+/// Exit::Unsupported with the shape.
+llvm::Expected<std::unique_ptr<CudaCommand>>
+createAttention(const proto::Attention &attention,
+                const CudaAddresses &addresses,
+                std::shared_ptr<DnnLibrary> library);
+
+} // namespace dit::runtime::cuda
+
+#endif // DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTION_H

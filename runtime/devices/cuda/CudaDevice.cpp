@@ -1,0 +1,303 @@
+//===- CudaDevice.cpp - A plan on an NVIDIA GPU ---------------------------===//
+
+#include "runtime/devices/cuda/CudaDevice.h"
+
+#include "runtime/devices/cpu/CpuFeatures.h"
+#include "runtime/devices/cpu/ThreadPool.h"
+#include "runtime/devices/cuda/CudaAttention.h"
+#include "runtime/devices/cuda/CudaGemm.h"
+#include "runtime/devices/cuda/StreamCapture.h"
+#include "runtime/devices/cuda/WeightUpload.h"
+#include "runtime/plan/Failure.h"
+#include "runtime/plan/Memory.h"
+
+#include <cstdlib>
+
+using namespace dit;
+using namespace dit::runtime;
+using namespace dit::runtime::cuda;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+namespace {
+
+class CudaDevice : public Device {
+public:
+  explicit CudaDevice(unsigned hostThreads)
+      : pool(hostThreads ? hostThreads : availableCores()) {
+    const char *value = std::getenv("DIT_CUDA_SYNC");
+    eachAlone = value && llvm::StringRef(value) == "1";
+  }
+
+  std::string description() const override;
+  llvm::Error load(const plan::PlanView &view) override;
+  llvm::Expected<std::unique_ptr<Command>>
+  prepare(const proto::Instruction &instruction) override;
+  llvm::Error enqueue(Command &command) override;
+  llvm::Error synchronize() override;
+  llvm::Expected<std::unique_ptr<Command>>
+  record(llvm::ArrayRef<Command *> commands) override;
+  llvm::Expected<std::vector<Span>>
+  runTimed(llvm::ArrayRef<Command *> commands) override;
+  llvm::Error copyIn(unsigned global, uint64_t offset,
+                     llvm::ArrayRef<uint8_t> bytes) override;
+  llvm::Error copyOut(unsigned global, uint64_t offset,
+                      llvm::MutableArrayRef<uint8_t> bytes) override;
+  void hostParallel(int64_t count,
+                    llvm::function_ref<void(int64_t, int64_t)> body) override;
+
+private:
+  llvm::Error allocate(const plan::PlanView &view);
+  llvm::Expected<DevicePointer> allocateBytes(uint64_t bytes,
+                                              Owned<DevicePointer> &slot);
+  llvm::Expected<std::unique_ptr<CudaCommand>>
+  createCommand(const proto::Instruction &instruction);
+  llvm::Error checkRange(unsigned global, uint64_t offset, uint64_t bytes);
+  const proto::Plan &plan() const { return *addresses.plan; }
+
+  ThreadPool pool;
+  bool eachAlone = false;
+  // In this order: what is on the context goes before it.
+  std::unique_ptr<CudaContext> context;
+  Owned<DevicePointer> arena, globals, weights;
+  CudaAddresses addresses;
+  KernelCode kernels;
+  std::shared_ptr<BlasLibrary> blas;
+  std::shared_ptr<DnnLibrary> dnn;
+  uint64_t plannedBytes = 0;
+  // Enqueued since the host last waited, for errors.
+  uint64_t pending = 0;
+  std::string firstPending;
+};
+
+} // namespace
+
+std::string CudaDevice::description() const {
+  if (!context)
+    return "an NVIDIA GPU";
+  std::string text = context->gpu().name + " (sm_" +
+                     std::to_string(context->gpu().sm) + ", driver for CUDA " +
+                     printVersion(context->driverVersion());
+  llvm::Expected<std::pair<uint64_t, uint64_t>> memory = context->memory();
+  if (!memory) {
+    llvm::consumeError(memory.takeError());
+    return text + ")";
+  }
+  // What other processes use counts here too: the driver does not tell.
+  uint64_t used = memory->second - memory->first;
+  return text + "; " + plan::printBytes(plannedBytes) + " planned, " +
+         plan::printBytes(used - std::min(used, plannedBytes)) +
+         " for context and libraries)";
+}
+
+llvm::Expected<DevicePointer>
+CudaDevice::allocateBytes(uint64_t bytes, Owned<DevicePointer> &slot) {
+  if (bytes == 0)
+    return 0;
+  DevicePointer address = 0;
+  if (llvm::Error error = context->api().check(
+          context->api().memAlloc(&address, bytes), "cuMemAlloc"))
+    return std::move(error);
+  slot = {address, context->api().memFree};
+  plannedBytes += bytes;
+  return address;
+}
+
+llvm::Error CudaDevice::allocate(const plan::PlanView &view) {
+  const proto::Plan &metadata = view.metadata;
+  llvm::Expected<std::pair<uint64_t, uint64_t>> memory = context->memory();
+  if (!memory)
+    return memory.takeError();
+  addresses.plan = &metadata;
+  for (auto [bytes, slot, address] :
+       {std::tuple(metadata.arena_bytes(), &arena, &addresses.arena),
+        std::tuple(metadata.globals_bytes(), &globals, &addresses.globals),
+        std::tuple(uint64_t(view.weights.size()), &weights,
+                   &addresses.weights)}) {
+    llvm::Expected<DevicePointer> allocated = allocateBytes(bytes, *slot);
+    if (!allocated) {
+      auto [code, text] = plan::describe(allocated.takeError());
+      return failure(
+          code, "not enough memory on " + context->gpu().name + ": " +
+                    plan::printBytes(memory->first) + " are free of " +
+                    plan::printBytes(memory->second) + ", the plan needs\n" +
+                    plan::printMemoryTable(metadata) + text);
+    }
+    *address = *allocated;
+  }
+  if (metadata.globals_bytes() == 0)
+    return llvm::Error::success();
+  return context->api().check(
+      context->api().memsetD8Async(addresses.globals, 0,
+                                   metadata.globals_bytes(), context->stream()),
+      "cuMemsetD8Async");
+}
+
+llvm::Error CudaDevice::load(const plan::PlanView &view) {
+  const proto::Target &target = view.metadata.target();
+  if (target.kind() != "cuda")
+    return failure(Exit::Unsupported, "the plan is for target '" +
+                                          plan::escaped(target.kind()) +
+                                          "', this device is cuda");
+  if (target.world_size() > 1)
+    return failure(Exit::Unsupported, "the plan is for " +
+                                          llvm::Twine(target.world_size()) +
+                                          " ranks; this ditrun runs one");
+  llvm::Expected<std::unique_ptr<CudaContext>> created = CudaContext::create();
+  if (!created)
+    return plan::within(created.takeError(), "the plan is for an NVIDIA GPU (" +
+                                                 plan::escaped(target.cpu()) +
+                                                 ")");
+  context = std::move(*created);
+  llvm::Expected<KernelCode> code = KernelCode::load(*context, view);
+  if (!code)
+    return code.takeError();
+  kernels = std::move(*code);
+  if (llvm::Error error = allocate(view))
+    return error;
+  return uploadWeights(*context, view.weights, addresses.weights, pool);
+}
+
+llvm::Expected<std::unique_ptr<CudaCommand>>
+CudaDevice::createCommand(const proto::Instruction &instruction) {
+  switch (instruction.kind_case()) {
+  case proto::Instruction::kLaunch:
+    return createLaunch(instruction.launch(), addresses, kernels);
+  case proto::Instruction::kGemm:
+    if (!blas) {
+      llvm::Expected<std::shared_ptr<BlasLibrary>> opened = BlasLibrary::open();
+      if (!opened)
+        return opened.takeError();
+      blas = std::move(*opened);
+    }
+    return createGemm(instruction.gemm(), addresses, blas);
+  case proto::Instruction::kAttention:
+    if (!dnn) {
+      llvm::Expected<std::shared_ptr<DnnLibrary>> opened =
+          DnnLibrary::open(*context);
+      if (!opened)
+        return opened.takeError();
+      dnn = std::move(*opened);
+    }
+    return createAttention(instruction.attention(), addresses, dnn);
+  case proto::Instruction::kCopy:
+    return createCopy(instruction.copy(), addresses);
+  case proto::Instruction::kFill:
+    return createFill(instruction.fill(), addresses);
+  default:
+    return failure(Exit::Unsupported,
+                   "this ditrun has no cuda kernel for the instruction");
+  }
+}
+
+llvm::Expected<std::unique_ptr<Command>>
+CudaDevice::prepare(const proto::Instruction &instruction) {
+  llvm::Expected<std::unique_ptr<CudaCommand>> command =
+      createCommand(instruction);
+  if (!command)
+    return command.takeError();
+  return std::move(*command);
+}
+
+llvm::Error CudaDevice::enqueue(Command &command) {
+  auto &work = static_cast<CudaCommand &>(command);
+  if (llvm::Error error = work.enqueue(*context))
+    return error;
+  if (eachAlone)
+    return context->synchronize(work.name());
+  if (pending++ == 0)
+    firstPending = work.name();
+  return llvm::Error::success();
+}
+
+llvm::Error CudaDevice::synchronize() {
+  uint64_t count = std::exchange(pending, 0);
+  if (count == 0)
+    return context->synchronize("the GPU");
+  return context->synchronize(
+      count == 1 ? firstPending
+                 : "one of " + std::to_string(count) +
+                       " instructions, the first of them " + firstPending +
+                       " (DIT_CUDA_SYNC=1 tells which)");
+}
+
+static std::vector<CudaCommand *>
+asCudaCommands(llvm::ArrayRef<Command *> commands) {
+  std::vector<CudaCommand *> cudaCommands;
+  for (Command *command : commands)
+    cudaCommands.push_back(static_cast<CudaCommand *>(command));
+  return cudaCommands;
+}
+
+llvm::Expected<std::unique_ptr<Command>>
+CudaDevice::record(llvm::ArrayRef<Command *> commands) {
+  if (eachAlone || commands.empty())
+    return nullptr;
+  llvm::Expected<std::unique_ptr<CudaCommand>> graph =
+      captureCommands(*context, asCudaCommands(commands));
+  if (!graph)
+    return graph.takeError();
+  return std::move(*graph);
+}
+
+llvm::Expected<std::vector<Device::Span>>
+CudaDevice::runTimed(llvm::ArrayRef<Command *> commands) {
+  return timeCommands(*context, asCudaCommands(commands));
+}
+
+llvm::Error CudaDevice::checkRange(unsigned global, uint64_t offset,
+                                   uint64_t bytes) {
+  const proto::Global &target = plan().globals(global);
+  if (offset > target.bytes() || bytes > target.bytes() - offset)
+    return failure(Exit::Internal, "a host copy reaches past global '" +
+                                       plan::escaped(target.name()) + "'");
+  return llvm::Error::success();
+}
+
+llvm::Error CudaDevice::copyIn(unsigned global, uint64_t offset,
+                               llvm::ArrayRef<uint8_t> bytes) {
+  if (llvm::Error error = checkRange(global, offset, bytes.size()))
+    return error;
+  const proto::Global &target = plan().globals(global);
+  if (target.mapped())
+    return failure(Exit::Internal, "global '" + plan::escaped(target.name()) +
+                                       "' is mapped and cannot be written");
+  if (bytes.empty())
+    return llvm::Error::success();
+  // From memory that is not pinned: the bytes are taken before it returns.
+  return context->api().check(
+      context->api().memcpyHtoDAsync(addresses.global(global) + offset,
+                                     bytes.data(), bytes.size(),
+                                     context->stream()),
+      "copy to global '" + plan::escaped(target.name()) + "'");
+}
+
+llvm::Error CudaDevice::copyOut(unsigned global, uint64_t offset,
+                                llvm::MutableArrayRef<uint8_t> bytes) {
+  if (llvm::Error error = checkRange(global, offset, bytes.size()))
+    return error;
+  if (bytes.empty())
+    return llvm::Error::success();
+  if (llvm::Error error = synchronize())
+    return error;
+  std::string what =
+      "copy from global '" + plan::escaped(plan().globals(global).name()) + "'";
+  if (llvm::Error error = context->api().check(
+          context->api().memcpyDtoHAsync(bytes.data(),
+                                         addresses.global(global) + offset,
+                                         bytes.size(), context->stream()),
+          what))
+    return error;
+  return context->synchronize(what);
+}
+
+void CudaDevice::hostParallel(int64_t count,
+                              llvm::function_ref<void(int64_t, int64_t)> body) {
+  pool.parallelFor(
+      count, 1, pool.threads(),
+      [&](unsigned, int64_t begin, int64_t end) { body(begin, end); });
+}
+
+std::unique_ptr<Device> dit::runtime::createCudaDevice(unsigned hostThreads) {
+  return std::make_unique<CudaDevice>(hostThreads);
+}
