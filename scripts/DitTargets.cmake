@@ -51,7 +51,8 @@ file(GLOB DIT_MLIR_ARCHIVES ${LLVM_LIBRARY_DIRS}/libMLIR*.a)
 list(FILTER DIT_MLIR_ARCHIVES EXCLUDE REGEX "Test|CAPI|ROCDLTarget|XeVMTarget")
 llvm_map_components_to_libnames(DIT_LLVM_COMPILER
   support core passes linker bitreader bitwriter irreader ipo target targetparser
-  x86codegen x86asmparser x86desc x86info)
+  x86codegen x86asmparser x86desc x86info
+  nvptxcodegen nvptxdesc nvptxinfo)
 llvm_map_components_to_libnames(DIT_LLVM_RUNTIME support orcjit jitlink targetparser)
 
 # One precompiled header for every file that sees MLIR (21 s a file without).

@@ -239,9 +239,9 @@ Value KernelEmitter::load(const Buffer &buffer, const IndexExpr &position) {
   if (table.isVector(position))
     stored = loadVector(buffer, position);
   else
-    stored =
-        LLVM::LoadOp::create(builder, lanes.loc, storage,
-                             emitAddress(buffer, position), byteSize(storage));
+    stored = LLVM::LoadOp::create(builder, lanes.loc, storage,
+                                  emitAddress(buffer, position),
+                                  getAlignment(buffer, position));
   Value value = lanes.fromStorage(stored, element);
   scope().values[key] = value;
   return value;
@@ -312,9 +312,9 @@ Value KernelEmitter::loadVector(const Buffer &buffer,
   const Lane lane = *scope().lane;
   Type storage = LaneBuilder::getStorageType(buffer.type.getElementType());
   auto type = VectorType::get(lane.width, storage);
-  auto alignment = static_cast<unsigned>(byteSize(storage));
   auto [scalarPart, vectorPart] = splitLanes(table, position);
   if (vectorPart == IndexTable::get(lane.atom)) {
+    unsigned alignment = getAlignment(buffer, position);
     Value address = emitAddress(buffer, position);
     if (!lane.mask)
       return LLVM::LoadOp::create(builder, lanes.loc, type, address, alignment);
@@ -339,7 +339,11 @@ Value KernelEmitter::loadVector(const Buffer &buffer,
   Value zero =
       storage.isInteger() ? lanes.integer(type, 0) : lanes.constant(type, 0);
   return LLVM::masked_gather::create(builder, lanes.loc, type, addresses, mask,
-                                     ValueRange{zero}, alignment);
+                                     ValueRange{zero}, byteSize(storage));
+}
+
+unsigned KernelEmitter::getAlignment(const Buffer &buffer, const IndexExpr &) {
+  return byteSize(LaneBuilder::getStorageType(buffer.type.getElementType()));
 }
 
 /// Writes at `position`, which is lane + something the lane is not in.
@@ -351,8 +355,7 @@ void KernelEmitter::store(const Buffer &buffer, const IndexExpr &position,
     value = lanes.widen(value,
                         VectorType::get(scope().lane->width, value.getType()));
   Value stored = lanes.toStorage(value, element);
-  auto alignment =
-      static_cast<unsigned>(byteSize(LaneBuilder::getStorageType(element)));
+  unsigned alignment = getAlignment(buffer, position);
   if (table.isVector(position) && scope().lane->mask)
     LLVM::MaskedStoreOp::create(builder, lanes.loc, stored, address,
                                 scope().lane->mask, alignment);

@@ -42,17 +42,31 @@ LogicalResult KernelEmitter::emit() {
       if (!isSupported(type))
         return op.emitOpError("no code can be generated for ") << type;
 
-  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  Type integer = builder.getI64Type();
   builder.setInsertionPointToEnd(module.getBody());
-  auto function = func::FuncOp::create(
-      builder, lanes.loc, source.symbol,
-      builder.getFunctionType({pointer, integer, integer}, {}));
+  auto function =
+      func::FuncOp::create(builder, lanes.loc, source.symbol,
+                           builder.getFunctionType(getArguments(), {}));
   Block *entry = function.addEntryBlock();
   Scope top(entry);
   scopes.push_back(&top);
   setInsertionPoint();
+  emitFunction(entry);
+  func::ReturnOp::create(builder, lanes.loc);
+  scopes.pop_back();
+  if (hasFailed)
+    function.erase();
+  return failure(hasFailed);
+}
 
+SmallVector<Type> KernelEmitter::getArguments() {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Type integer = builder.getI64Type();
+  return {pointer, integer, integer};
+}
+
+void KernelEmitter::emitFunction(Block *entry) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Block &body = source.body->front();
   // The operands' addresses: inputs, then results.
   Value table = entry->getArgument(0);
   int64_t position = 0;
@@ -72,11 +86,6 @@ LogicalResult KernelEmitter::emit() {
     emitFlat(entry->getArgument(1), entry->getArgument(2));
   else
     emitRows(entry->getArgument(1), entry->getArgument(2));
-  func::ReturnOp::create(builder, lanes.loc);
-  scopes.pop_back();
-  if (hasFailed)
-    function.erase();
-  return failure(hasFailed);
 }
 
 //===----------------------------------------------------------------------===//
@@ -325,13 +334,6 @@ protected:
 // The space
 //===----------------------------------------------------------------------===//
 
-static int64_t getRows(ArrayRef<int64_t> space) {
-  int64_t rows = 1;
-  for (int64_t size : space.drop_back())
-    rows *= size;
-  return rows;
-}
-
 /// Whether `value` at `index` reads memory only at lane + constant or at places
 /// that do not depend on the lane, and reduces nothing.
 bool KernelEmitter::isFlat(Value value, const Index &index, AtomId lane) {
@@ -353,7 +355,7 @@ bool KernelEmitter::isFlat(Value value, const Index &index, AtomId lane) {
 }
 
 bool KernelEmitter::isFlat() {
-  int64_t points = getRows(source.space) * source.space.back();
+  int64_t points = source.getRows() * source.space.back();
   AtomId lane = table.createVariable({0, points - 1}, 1, true);
   for (Value result : source.body->front().getTerminator()->getOperands()) {
     auto type = cast<RankedTensorType>(result.getType());
@@ -370,7 +372,7 @@ bool KernelEmitter::isFlat() {
 /// space), after computing all of them.
 void KernelEmitter::storeResults(const Index &point) {
   ArrayRef<int64_t> space = source.space;
-  int64_t points = getRows(space) * space.back();
+  int64_t points = source.getRows() * space.back();
   IndexExpr position =
       point.size() == 1 ? point[0] : table.linearize(point, space);
   SmallVector<std::pair<Buffer, Value>> stores;
@@ -386,7 +388,7 @@ void KernelEmitter::storeResults(const Index &point) {
 
 /// One loop over the elements of each block.
 void KernelEmitter::emitFlat(Value begin, Value end) {
-  int64_t points = getRows(source.space) * source.space.back();
+  int64_t points = source.getRows() * source.space.back();
   int64_t block = source.rowsPerBlock * source.space.back();
   int64_t width = getWidth(points);
   Type integer = builder.getI64Type();
@@ -431,33 +433,37 @@ void KernelEmitter::emitFlat(Value begin, Value end) {
 
 /// One loop over the rows of all blocks.
 void KernelEmitter::emitRows(Value begin, Value end) {
-  ArrayRef<int64_t> outer = source.space.drop_back();
   Type integer = builder.getI64Type();
   Value perBlock = lanes.integer(integer, source.rowsPerBlock);
-  Value rows = lanes.integer(integer, getRows(source.space));
+  Value rows = lanes.integer(integer, source.getRows());
   Value low = lanes.make<arith::MulIOp>(begin, perBlock);
   Value high = lanes.make<arith::MinSIOp>(
       lanes.make<arith::MulIOp>(end, perBlock), rows);
   emitLoop(low, high, 1, {}, [&](Value number, ValueRange) {
-    Index row(outer.size());
-    Value rest = number;
-    for (size_t dim = outer.size(); dim-- > 0;) {
-      if (outer[dim] == 1)
-        continue;
-      AtomId atom =
-          table.createVariable({0, outer[dim] - 1}, getLevel(), false);
-      row[dim] = IndexTable::get(atom);
-      variables[atom] = rest;
-      if (llvm::all_of(outer.take_front(dim),
-                       [](int64_t size) { return size == 1; }))
-        continue;
-      Value size = lanes.integer(integer, outer[dim]);
-      variables[atom] = lanes.make<arith::RemUIOp>(rest, size);
-      rest = lanes.make<arith::DivUIOp>(rest, size);
-    }
-    emitCutRows(row);
+    emitCutRows(splitRow(number));
     return SmallVector<Value>();
   });
+}
+
+/// The index of row `number`, in this scope.
+Index KernelEmitter::splitRow(Value number) {
+  ArrayRef<int64_t> outer = source.space.drop_back();
+  Index row(outer.size());
+  Value rest = number;
+  for (size_t dim = outer.size(); dim-- > 0;) {
+    if (outer[dim] == 1)
+      continue;
+    AtomId atom = table.createVariable({0, outer[dim] - 1}, getLevel(), false);
+    row[dim] = IndexTable::get(atom);
+    variables[atom] = rest;
+    if (llvm::all_of(outer.take_front(dim),
+                     [](int64_t size) { return size == 1; }))
+      continue;
+    Value size = lanes.integer(rest.getType(), outer[dim]);
+    variables[atom] = lanes.make<arith::RemUIOp>(rest, size);
+    rest = lanes.make<arith::DivUIOp>(rest, size);
+  }
+  return row;
 }
 
 /// The row, in as many forms as concatenations of rows make: each form knows
@@ -472,7 +478,7 @@ void KernelEmitter::emitCutRows(const Index &row) {
   IndexExpr position = table.linearize(point, source.space);
   for (Value value : source.body->front().getTerminator()->getOperands()) {
     auto type = cast<RankedTensorType>(value.getType());
-    if (type.getNumElements() == getRows(source.space) * source.space.back())
+    if (type.getNumElements() == source.getRows() * source.space.back())
       walk.visit(value, table.delinearize(position, type.getShape()));
   }
   if (walk.cuts.empty() || walk.cuts.begin()->second.size() > mostCuts)
@@ -512,7 +518,7 @@ void KernelEmitter::emitCutRows(const Index &row) {
 
 void KernelEmitter::emitRow(const Index &row) {
   ArrayRef<int64_t> space = source.space;
-  int64_t rows = getRows(space), size = space.back();
+  int64_t rows = source.getRows(), size = space.back();
   IndexExpr position = table.linearize(row, space.drop_back());
   SmallVector<std::pair<Buffer, Value>> rowResults;
   SmallVector<Value> values;

@@ -30,6 +30,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <memory>
 #include <optional>
 
 namespace dit::codegen {
@@ -52,6 +53,9 @@ struct Lane {
   bool isAligned;
   /// The loop visits all of [0, size); 0: it may not.
   int64_t size;
+  /// GPU: whether this thread's vector exists; null: it does. Where not,
+  /// `base` is that of another vector, and nothing is stored.
+  mlir::Value exists = {};
 };
 
 /// Names an element: a value, a part of it, and where.
@@ -72,6 +76,8 @@ struct Scope {
   /// Rows on the stack: written by an earlier loop of this scope, and by the
   /// one that is being made.
   std::map<ElementKey, mlir::Value> kept, beingKept;
+  /// GPU: the vectors of a row that a thread holds, by the row's size.
+  std::map<int64_t, std::vector<std::unique_ptr<Scope>>> fragments;
 };
 
 /// While it lives, the scopes of the current block insert before `op`, which
@@ -86,17 +92,19 @@ private:
   llvm::SmallVector<std::pair<Scope *, mlir::Operation *>, 2> before;
 };
 
-/// Emits one kernel as a function of a module.
+/// Emits one kernel as a function of a module: here for the CPU; GpuEmitter
+/// says what differs where threads share a row.
 class KernelEmitter {
 public:
   KernelEmitter(mlir::ModuleOp module, const KernelSource &source,
                 VectorTarget target);
+  virtual ~KernelEmitter() = default;
 
   /// Adds the function; failure after an error at the op that cannot be
   /// emitted.
   mlir::LogicalResult emit();
 
-private:
+protected:
   friend class PrepareLanes;
 
   /// Fills a loop's body: its variable, its accumulators; gives the next.
@@ -112,12 +120,16 @@ private:
   // The kernel's loops: EmitLoops.cpp.
   bool isFlat(mlir::Value value, const Index &index, AtomId lane);
   bool isFlat();
+  /// The function's arguments, and its body from them.
+  virtual llvm::SmallVector<mlir::Type> getArguments();
+  virtual void emitFunction(mlir::Block *entry);
   void emitRows(mlir::Value begin, mlir::Value end);
+  Index splitRow(mlir::Value number);
   void emitFlat(mlir::Value begin, mlir::Value end);
-  void emitCutRows(const Index &row);
+  virtual void emitCutRows(const Index &row);
   void emitRow(const Index &row);
   void storeResults(const Index &point);
-  int64_t getWidth(int64_t size) const;
+  virtual int64_t getWidth(int64_t size) const;
   Scope &scope() { return *scopes.back(); }
   unsigned getLevel() const { return scopes.size() - 1; }
   void setInsertionPoint();
@@ -128,9 +140,9 @@ private:
   mlir::Value emitVectorStep(mlir::Value base, IndexRange range, int64_t width,
                              int64_t valid, int64_t size, mlir::Value init,
                              LaneBody body);
-  llvm::SmallVector<mlir::Value> emitLanes(llvm::ArrayRef<int64_t> cuts,
-                                           mlir::ValueRange inits, bool isCheap,
-                                           LaneBody body);
+  virtual llvm::SmallVector<mlir::Value> emitLanes(llvm::ArrayRef<int64_t> cuts,
+                                                   mlir::ValueRange inits,
+                                                   bool isCheap, LaneBody body);
   llvm::SmallVector<int64_t> prepareLanes(llvm::ArrayRef<mlir::Value> values,
                                           llvm::ArrayRef<Index> indices,
                                           AtomId lane, int64_t size);
@@ -139,7 +151,8 @@ private:
                           unsigned part = 0);
   mlir::Value computeElement(mlir::Value value, const Index &index,
                              unsigned part);
-  mlir::Value keepElement(mlir::Value value, const Index &index, unsigned part);
+  virtual mlir::Value keepElement(mlir::Value value, const Index &index,
+                                  unsigned part);
   mlir::Value emitConstant(mlir::arith::ConstantOp op, const Index &index);
   mlir::Value emitConcat(mlir::tensor::ConcatOp op, const Index &index);
   mlir::Value emitLookup(GatherOp op, const Index &index);
@@ -159,7 +172,7 @@ private:
                         RowElement element);
   mlir::Value reduceDims(ReduceOp op, const Index &index);
   mlir::Value combine(ReduceKind kind, mlir::Value lhs, mlir::Value rhs);
-  mlir::Value reduceVector(ReduceKind kind, mlir::Value vector);
+  virtual mlir::Value reduceVector(ReduceKind kind, mlir::Value vector);
   mlir::Value emitLayerNorm(LayerNormOp op, unsigned result,
                             const Index &index);
   mlir::Value emitRmsNorm(RmsNormOp op, unsigned result, const Index &index);
@@ -169,8 +182,12 @@ private:
   mlir::Value load(const Buffer &buffer, const IndexExpr &position);
   mlir::Value loadVector(const Buffer &buffer, const IndexExpr &position);
   mlir::Value loadStretch(const Buffer &buffer, const IndexExpr &position);
-  void store(const Buffer &buffer, const IndexExpr &position,
-             mlir::Value value);
+  virtual void store(const Buffer &buffer, const IndexExpr &position,
+                     mlir::Value value);
+  /// What the address of the element, or of the vector, at `position` is known
+  /// to be a multiple of, in bytes.
+  virtual unsigned getAlignment(const Buffer &buffer,
+                                const IndexExpr &position);
   mlir::Value emitAddress(const Buffer &buffer, const IndexExpr &position);
   mlir::Value emitScalar(const IndexExpr &expr);
   mlir::Value emitVector(const IndexExpr &expr);

@@ -24,6 +24,14 @@ struct KernelSource {
   /// A result may share its memory with an input of the same size that the
   /// body reads only at the element it writes.
   std::string symbol;
+
+  /// Points of the space without the lane.
+  int64_t getRows() const {
+    int64_t rows = 1;
+    for (int64_t size : space.drop_back())
+      rows *= size;
+    return rows;
+  }
 };
 
 /// What the emitted code may use.
@@ -32,6 +40,9 @@ struct VectorTarget {
   int64_t lanes;
   /// Whether fp32 is rounded to bf16 by one instruction.
   bool hasBf16Conversion;
+  /// Threads of a GPU: powers of two and quotients to 2 ulp are one
+  /// instruction.
+  bool hasApproximations = false;
 };
 
 } // namespace dit::codegen

@@ -80,6 +80,14 @@ Value LaneBuilder::fma(Value a, Value b, Value c) {
   return math::FmaOp::create(builder, loc, all[0], all[1], all[2]);
 }
 
+Value LaneBuilder::divideFast(Value lhs, Value rhs) {
+  Value quotient = div(lhs, rhs);
+  if (target.hasApproximations && getElementTypeOrSelf(quotient).isF32())
+    quotient.getDefiningOp<arith::DivFOp>().setFastmath(
+        arith::FastMathFlags::afn);
+  return quotient;
+}
+
 Value LaneBuilder::polynomial(Value x, ArrayRef<double> coefficients) {
   Value sum = constant(x.getType(), coefficients.front());
   for (double coefficient : coefficients.drop_front())

@@ -88,6 +88,8 @@ public:
   mlir::Value fma(mlir::Value a, double b, mlir::Value c) {
     return fma(a, constant(a.getType(), b), c);
   }
+  /// lhs / rhs to 2 ulp where that is cheaper; 0 from |rhs| = 2^126 on.
+  mlir::Value divideFast(mlir::Value lhs, mlir::Value rhs);
   /// Σ coefficients[i] · x^(n - 1 - i), by Horner's rule.
   mlir::Value polynomial(mlir::Value x, llvm::ArrayRef<double> coefficients);
 

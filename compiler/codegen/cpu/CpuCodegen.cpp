@@ -88,9 +88,8 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       passes.run(function, functions);
 }
 
-/// Runs `work` with this context's errors collected; gives them as one error.
-static llvm::Error collectErrors(MLIRContext &context,
-                                 llvm::function_ref<bool()> work) {
+llvm::Error dit::codegen::collectErrors(MLIRContext &context,
+                                        llvm::function_ref<bool()> work) {
   std::string message;
   bool isDone;
   {

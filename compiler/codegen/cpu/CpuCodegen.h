@@ -48,6 +48,11 @@ llvm::Expected<std::string> emitAssembly(mlir::MLIRContext &context,
                                          llvm::ArrayRef<KernelSource> kernels,
                                          const CpuTarget &target);
 
+/// Runs `work` with this context's errors collected; gives the first where it
+/// returns false.
+llvm::Error collectErrors(mlir::MLIRContext &context,
+                          llvm::function_ref<bool()> work);
+
 /// The module of `emitKernels`, lowered to the llvm dialect and translated.
 /// Null, with a diagnostic, where that fails, which is a bug.
 std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module,

@@ -1,0 +1,295 @@
+//===- GpuEmitter.cpp - Kernels whose rows threads share ------------------===//
+#include "compiler/codegen/gpu/GpuEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+#include <numeric>
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::codegen;
+
+static constexpr int64_t warpSize = 32;
+/// Elements of a row that a thread holds in registers, at most where a block
+/// is wide enough.
+static constexpr int64_t mostElements = 64;
+/// Fragments that are straight code; longer rows are loops.
+static constexpr int64_t mostFragments = 16;
+
+/// Elements in 16 bytes of the narrowest number that the kernel reads or writes
+/// once for each point.
+static int64_t getVectorWidth(const KernelSource &source) {
+  int64_t points = source.getRows() * source.space.back(), bits = 32;
+  auto look = [&](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    Type element = tensor.getElementType();
+    if (!isa<FloatType>(element) || tensor.getNumElements() < points)
+      return;
+    bits = std::min<int64_t>(bits, element.getIntOrFloatBitWidth());
+  };
+  Block &body = source.body->front();
+  for (Type type : body.getArgumentTypes())
+    look(type);
+  for (Type type : body.getTerminator()->getOperandTypes())
+    look(type);
+  return 128 / bits;
+}
+
+/// The greatest power of two that divides `number`, which is not 0.
+static int64_t powerIn(int64_t number) { return number & -number; }
+
+GpuEmitter::GpuEmitter(ModuleOp module, const KernelSource &source)
+    : KernelEmitter(module, source,
+                    {getVectorWidth(source), /*hasBf16Conversion=*/true,
+                     /*hasApproximations=*/true}),
+      launch{source.symbol, 1, 1, 0}, vectorWidth(getVectorWidth(source)) {}
+
+SmallVector<Type> GpuEmitter::getArguments() {
+  size_t count = source.body->getNumArguments() +
+                 source.body->front().getTerminator()->getNumOperands();
+  return SmallVector<Type>(count,
+                           LLVM::LLVMPointerType::get(builder.getContext()));
+}
+
+/// Whole vectors only: a row that is no multiple of 16 bytes has narrower ones.
+int64_t GpuEmitter::getWidth(int64_t size) const {
+  return std::min(vectorWidth, powerIn(size));
+}
+
+Value GpuEmitter::getRegister(StringRef name) {
+  return LLVM::CallIntrinsicOp::create(
+             builder, lanes.loc, builder.getI32Type(),
+             builder.getStringAttr("llvm.nvvm.read.ptx.sreg." + name),
+             ValueRange())
+      .getResult(0);
+}
+
+/// A number that is not negative, as an i64.
+Value GpuEmitter::toWide(Value number) {
+  return arith::ExtUIOp::create(builder, lanes.loc, builder.getI64Type(),
+                                number);
+}
+
+void GpuEmitter::emitFunction(Block *entry) {
+  Block &body = source.body->front();
+  unsigned position = 0;
+  auto nextBuffer = [&](Type type) -> Buffer {
+    return {entry->getArgument(position++), cast<RankedTensorType>(type)};
+  };
+  for (BlockArgument argument : body.getArguments())
+    buffers[argument] = nextBuffer(argument.getType());
+  for (Value result : body.getTerminator()->getOperands())
+    results.push_back(nextBuffer(result.getType()));
+  thread = getRegister("tid.x");
+  block = getRegister("ctaid.x");
+  bool isFlatKernel = isFlat();
+  Scope inner(entry);
+  scopes.push_back(&inner);
+  if (isFlatKernel)
+    emitFlatThreads();
+  else
+    emitRowThreads();
+  scopes.pop_back();
+  setInsertionPoint();
+}
+
+void GpuEmitter::emitFlatThreads() {
+  int64_t points = source.getRows() * source.space.back();
+  int64_t width = getWidth(points), vectors = points / width;
+  launch.threads = std::min<int64_t>(256, llvm::alignTo(vectors, warpSize));
+  launch.blocks = llvm::divideCeil(vectors, launch.threads);
+  Type word = builder.getI32Type();
+  Value number = lanes.make<arith::AddIOp>(
+      lanes.make<arith::MulIOp>(block, lanes.integer(word, launch.threads)),
+      thread);
+  Value exists;
+  if (vectors % launch.threads) {
+    exists = lanes.compare(arith::CmpIPredicate::ult, number,
+                           lanes.integer(word, vectors));
+    number = lanes.select(exists, number, lanes.integer(word, 0));
+  }
+  Value base = lanes.make<arith::MulIOp>(
+      toWide(number), lanes.integer(builder.getI64Type(), width));
+  scope().lane = makeLane(base, exists, {0, points - 1}, width, /*size=*/0);
+  storeResults({IndexTable::get(scope().lane->atom)});
+}
+
+void GpuEmitter::emitRowThreads() {
+  int64_t rows = source.getRows(), size = source.space.back();
+  int64_t vectors = size / getWidth(size);
+  lanesPerRow = std::min<int64_t>(llvm::PowerOf2Ceil(vectors), warpSize);
+  while (size > lanesPerRow * mostElements && lanesPerRow < 1024)
+    lanesPerRow *= 2;
+  launch.threads = std::max<int64_t>(lanesPerRow, 128);
+  int64_t rowsPerBlock = launch.threads / lanesPerRow;
+  launch.blocks = llvm::divideCeil(rows, rowsPerBlock);
+
+  Type word = builder.getI32Type();
+  lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
+  Value row = lanes.make<arith::AddIOp>(
+      lanes.make<arith::MulIOp>(block, lanes.integer(word, rowsPerBlock)),
+      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, lanesPerRow)));
+  if (rows % rowsPerBlock) {
+    rowExists = lanes.compare(arith::CmpIPredicate::ult, row,
+                              lanes.integer(word, rows));
+    row = lanes.select(rowExists, row, lanes.integer(word, rows - 1));
+  }
+  // Rows are split as i32, and widened then: quotients are dear in 64 bits.
+  Index index = splitRow(row);
+  for (const IndexExpr &expr : index)
+    for (auto [atom, _] : expr.terms)
+      variables[atom] = toWide(variables[atom]);
+  emitCutRows(index);
+}
+
+/// Rows of one warp must not part where they exchange numbers.
+void GpuEmitter::emitCutRows(const Index &row) {
+  if (lanesPerRow >= warpSize)
+    KernelEmitter::emitCutRows(row);
+  else
+    emitRow(row);
+}
+
+Lane GpuEmitter::makeLane(Value base, Value exists, IndexRange range,
+                          int64_t width, int64_t size) {
+  Lane made;
+  made.atom = table.createVariable(range, getLevel(), /*isVector=*/true);
+  variables[made.atom] = base;
+  made.width = width;
+  made.base = base;
+  made.isAligned = true;
+  made.size = size;
+  made.exists = exists;
+  return made;
+}
+
+/// The scope of a thread's fragment of the row that `parent` is the scope of,
+/// which is on top of the stack.
+Scope &GpuEmitter::getFragment(Scope &parent, int64_t size, int64_t fragment) {
+  std::vector<std::unique_ptr<Scope>> &known = parent.fragments[size];
+  int64_t width = getWidth(size), step = lanesPerRow * width;
+  while (static_cast<int64_t>(known.size()) <= fragment) {
+    int64_t low = known.size() * step, high = std::min(low + step, size);
+    Type integer = builder.getI64Type();
+    Value base =
+        lanes.make<arith::MulIOp>(toWide(lane), lanes.integer(integer, width));
+    if (low)
+      base = lanes.make<arith::AddIOp>(base, lanes.integer(integer, low));
+    Value exists;
+    if (high - low < step) {
+      exists = lanes.compare(arith::CmpIPredicate::ult, base,
+                             lanes.integer(integer, high));
+      base = lanes.select(exists, base, lanes.integer(integer, low));
+    }
+    auto inner = std::make_unique<Scope>(parent.block);
+    scopes.push_back(inner.get());
+    inner->lane = makeLane(base, exists, {low, high - 1}, width, size);
+    scopes.pop_back();
+    known.push_back(std::move(inner));
+  }
+  Scope &found = *known[fragment];
+  found.anchor = parent.anchor;
+  return found;
+}
+
+/// Fragment f goes to accumulator f mod their number. Cuts do not matter: a
+/// fragment that lies in one operand of a concatenation knows it.
+SmallVector<Value> GpuEmitter::emitLanes(ArrayRef<int64_t> cuts,
+                                         ValueRange inits, bool,
+                                         LaneBody body) {
+  int64_t size = cuts.back(), width = getWidth(size);
+  int64_t step = lanesPerRow * width;
+  int64_t fragments = llvm::divideCeil(size, step);
+  SmallVector<Value> parts;
+  size_t count =
+      std::min<size_t>(inits.size(), llvm::bit_floor<uint64_t>(fragments));
+  for (Value init : inits.take_front(count))
+    parts.push_back(lanes.widen(init, VectorType::get(width, init.getType())));
+  auto emitStep = [&](Value &part) {
+    const Lane current = *scope().lane;
+    Value next = body(IndexTable::get(current.atom), part);
+    if (next)
+      part = current.exists ? lanes.select(current.exists, next, part) : next;
+  };
+  Value none;
+  if (fragments <= mostFragments) {
+    Scope &parent = scope();
+    for (int64_t fragment = 0; fragment < fragments; ++fragment) {
+      scopes.push_back(&getFragment(parent, size, fragment));
+      setInsertionPoint();
+      emitStep(parts.empty() ? none : parts[fragment % parts.size()]);
+      scopes.pop_back();
+      setInsertionPoint();
+    }
+    return parts;
+  }
+
+  parts.truncate(1);
+  Type integer = builder.getI64Type();
+  Value own =
+      lanes.make<arith::MulIOp>(toWide(lane), lanes.integer(integer, width));
+  return emitLoop(
+      lanes.integer(integer, 0), lanes.integer(integer, fragments * step), step,
+      parts, [&](Value low, ValueRange carried) {
+        Value base = lanes.make<arith::AddIOp>(low, own), exists;
+        if (size % step) {
+          exists = lanes.compare(arith::CmpIPredicate::ult, base,
+                                 lanes.integer(integer, size));
+          base = lanes.select(exists, base, lanes.integer(integer, 0));
+        }
+        scope().lane = makeLane(base, exists, {0, size - 1}, width, size);
+        SmallVector<Value> next(carried);
+        emitStep(next.empty() ? none : next[0]);
+        return next;
+      });
+}
+
+/// Fragments keep what they hold by themselves.
+Value GpuEmitter::keepElement(Value value, const Index &index, unsigned part) {
+  return computeElement(value, index, part);
+}
+
+/// Predicated, in one thread of the row where it is one number of the row.
+void GpuEmitter::store(const Buffer &buffer, const IndexExpr &position,
+                       Value value) {
+  Value condition = rowExists;
+  auto require = [&](Value other) {
+    condition = condition ? lanes.make<arith::AndIOp>(condition, other) : other;
+  };
+  bool isVector = table.isVector(position);
+  if (isVector && scope().lane->exists)
+    require(scope().lane->exists);
+  if (!isVector && lanesPerRow > 1)
+    require(lanes.compare(arith::CmpIPredicate::eq, lane,
+                          lanes.integer(lane.getType(), 0)));
+  if (!condition)
+    return KernelEmitter::store(buffer, position, value);
+  auto branch = scf::IfOp::create(builder, lanes.loc, condition,
+                                  /*withElseRegion=*/false);
+  {
+    AnchorGuard guard(scopes, branch);
+    Scope inner(branch.thenBlock(), branch.thenBlock()->getTerminator());
+    inner.lane = scope().lane;
+    scopes.push_back(&inner);
+    setInsertionPoint();
+    KernelEmitter::store(buffer, position, value);
+    scopes.pop_back();
+  }
+  setInsertionPoint();
+}
+
+/// Operands begin at multiples of 16 bytes, a vector's first index is a
+/// multiple of its width.
+unsigned GpuEmitter::getAlignment(const Buffer &buffer,
+                                  const IndexExpr &position) {
+  int64_t elements = std::abs(position.constant);
+  for (auto [atom, coefficient] : position.terms) {
+    bool isLane = scope().lane && atom == scope().lane->atom;
+    elements =
+        std::gcd(elements, coefficient * (isLane ? scope().lane->width : 1));
+  }
+  constexpr int64_t most = 16;
+  int64_t bytes = KernelEmitter::getAlignment(buffer, position);
+  return elements ? std::min(most, powerIn(elements) * bytes) : most;
+}

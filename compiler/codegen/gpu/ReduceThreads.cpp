@@ -1,0 +1,113 @@
+//===- ReduceThreads.cpp - One number of all threads of a row -------------===//
+//
+// Partners at distance 16, 8, 4, 2, 1 exchange and combine what they have; both
+// compute the same sum of two numbers, so all threads end with the same bits.
+// Rows as wide as a block: then a number of each warp goes through shared
+// memory, and every thread combines them in order.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/codegen/gpu/GpuEmitter.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace dit;
+using namespace dit::codegen;
+
+static constexpr int64_t warpSize = 32;
+
+/// What the thread whose number differs by `distance` (a power of two) has.
+Value GpuEmitter::shuffle(Value value, int64_t distance) {
+  Type type = value.getType(), word = builder.getI32Type();
+  unsigned bits = type.getIntOrFloatBitWidth();
+  auto shuffleWord = [&](Value number) {
+    Value arguments[] = {lanes.integer(word, -1), number,
+                         lanes.integer(word, distance),
+                         lanes.integer(word, warpSize - 1)};
+    return LLVM::CallIntrinsicOp::create(
+               builder, lanes.loc, word,
+               builder.getStringAttr("llvm.nvvm.shfl.sync.bfly.i32"),
+               ValueRange(arguments))
+        .getResult(0);
+  };
+  if (bits == 64) {
+    auto pair = VectorType::get(2, word);
+    Value words = LLVM::BitcastOp::create(builder, lanes.loc, pair, value);
+    Value moved = words;
+    for (int64_t half : {0, 1}) {
+      Value number = vector::ExtractOp::create(builder, lanes.loc, words, half);
+      moved = vector::InsertOp::create(builder, lanes.loc, shuffleWord(number),
+                                       moved, half);
+    }
+    return LLVM::BitcastOp::create(builder, lanes.loc, type, moved);
+  }
+  if (isa<FloatType>(type))
+    return lanes.cast<arith::BitcastOp>(
+        shuffleWord(lanes.cast<arith::BitcastOp>(value, word)), type);
+  return lanes.resizeInteger(shuffleWord(lanes.resizeInteger(value, word)),
+                             type);
+}
+
+Value GpuEmitter::reduceVector(ReduceKind kind, Value vector) {
+  Value value = KernelEmitter::reduceVector(kind, vector);
+  for (int64_t distance = std::min(lanesPerRow, warpSize) / 2; distance > 0;
+       distance /= 2)
+    value = combine(kind, value, shuffle(value, distance));
+  return lanesPerRow > warpSize ? reduceBlock(kind, value) : value;
+}
+
+Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
+  int64_t warps = lanesPerRow / warpSize;
+  Type word = builder.getI32Type();
+  if (!shared) {
+    OpBuilder::InsertionGuard guard(builder);
+    constexpr unsigned sharedSpace = 3;
+    std::string name = source.symbol + "_shared";
+    builder.setInsertionPointToStart(module.getBody());
+    LLVM::GlobalOp::create(
+        builder, lanes.loc,
+        LLVM::LLVMArrayType::get(builder.getI64Type(), warps),
+        /*isConstant=*/false, LLVM::Linkage::Internal, name, Attribute(),
+        /*alignment=*/16, sharedSpace);
+    builder.setInsertionPointToStart(scopes.front()->block);
+    shared = LLVM::AddressOfOp::create(
+        builder, lanes.loc,
+        LLVM::LLVMPointerType::get(builder.getContext(), sharedSpace), name);
+  }
+  auto wait = [&] {
+    LLVM::CallIntrinsicOp::create(
+        builder, lanes.loc,
+        builder.getStringAttr("llvm.nvvm.barrier.cta.sync.aligned.all"),
+        ValueRange{lanes.integer(word, 0)});
+  };
+  auto addressOf = [&](Value place) -> Value {
+    return LLVM::GEPOp::create(builder, lanes.loc, shared.getType(),
+                               builder.getI64Type(), shared,
+                               ArrayRef<LLVM::GEPArg>{place});
+  };
+  Type type = value.getType();
+  // Nobody still reads the last reduction's numbers.
+  wait();
+  Value size = lanes.integer(word, warpSize);
+  Value place = addressOf(lanes.make<arith::DivUIOp>(lane, size));
+  Value isFirst = lanes.compare(arith::CmpIPredicate::eq,
+                                lanes.make<arith::RemUIOp>(lane, size),
+                                lanes.integer(word, 0));
+  auto branch = scf::IfOp::create(builder, lanes.loc, isFirst,
+                                  /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    LLVM::StoreOp::create(builder, lanes.loc, value, place);
+  }
+  wait();
+  Value sum;
+  for (int64_t i = 0; i < warps; ++i) {
+    Value part = LLVM::LoadOp::create(builder, lanes.loc, type,
+                                      addressOf(lanes.integer(word, i)));
+    sum = sum ? combine(kind, sum, part) : part;
+  }
+  return sum;
+}
