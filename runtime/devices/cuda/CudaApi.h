@@ -23,10 +23,7 @@ namespace dit::runtime::cuda {
 enum Result : int {
   Success = 0,
   OutOfMemory = 2,
-  NoDevice = 100,
-  InvalidPtx = 218,
   UnsupportedPtxVersion = 222,
-  NotFound = 500,
 };
 
 /// CUdevice_attribute.

@@ -1,0 +1,186 @@
+//===- AttentionTest.cpp - Attention on a GPU against a double loop -------===//
+
+#include "runtime/plan/Failure.h"
+#include "test/runtime/devices/cuda/CudaPlan.h"
+
+#include <cmath>
+#include <gtest/gtest.h>
+
+using namespace dit;
+using namespace dit::test;
+using dit::plan::ElementType;
+using dit::plan::Exit;
+using dit::runtime::Executor;
+
+static constexpr ElementType F16 = ElementType::F16, BF16 = ElementType::BF16;
+
+namespace {
+
+struct Case {
+  const char *name;
+  ElementType type;
+  int64_t batch, heads, queries, keys, dim;
+  int64_t group = 1;
+  float scale = 0; // 0: 1 / sqrt(dim)
+};
+
+class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
+
+/// Q in [batch, queries, heads, dim]; K and V side by side in [batch, keys, 2,
+/// heads / group, dim], as a joined projection leaves them.
+struct Problem {
+  CudaPlan plan;
+  proto::Attention attention;
+  unsigned q, kv, output;
+  std::vector<float> valuesQ, valuesKv;
+};
+
+} // namespace
+
+static void build(const Case &test, Problem &p) {
+  int64_t keyHeads = test.heads / test.group;
+  int64_t sizeQ = test.batch * test.queries * test.heads * test.dim;
+  int64_t sizeKv = test.batch * test.keys * 2 * keyHeads * test.dim;
+  p.q = p.plan.addGlobal("q", test.type, {sizeQ});
+  p.kv = p.plan.addGlobal("kv", test.type, {sizeKv});
+  p.output = p.plan.addGlobal("output", test.type, {sizeQ});
+  p.valuesQ = randomValues(test.type, sizeQ, 1);
+  p.valuesKv = randomValues(test.type, sizeKv, 2);
+  proto::Attention &attention = p.attention;
+  attention.set_batch(test.batch);
+  attention.set_heads(test.heads);
+  attention.set_query_tokens(test.queries);
+  attention.set_key_tokens(test.keys);
+  attention.set_head_dim(test.dim);
+  attention.set_value_dim(test.dim);
+  attention.set_key_head_group(test.group);
+  attention.set_scale(test.scale ? test.scale : 1 / std::sqrt(test.dim));
+  attention.set_type(static_cast<proto::ElementType>(test.type));
+  *attention.mutable_q() =
+      makeOperand(p.plan.place(p.q), test.queries, 1, test.heads, test.dim);
+  *attention.mutable_k() =
+      makeOperand(p.plan.place(p.kv), test.keys, 2, keyHeads, test.dim);
+  *attention.mutable_v() = makeOperand(p.plan.place(p.kv, keyHeads * test.dim),
+                                       test.keys, 2, keyHeads, test.dim);
+  *attention.mutable_output() = makeOperand(
+      p.plan.place(p.output), test.queries, 1, test.heads, test.dim);
+}
+
+/// One output row, in double.
+static std::vector<double> reference(const Case &test, const Problem &p,
+                                     int64_t batch, int64_t head,
+                                     int64_t query) {
+  int64_t keyHeads = test.heads / test.group;
+  const float *q =
+      &p.valuesQ[((batch * test.queries + query) * test.heads + head) *
+                 test.dim];
+  auto row = [&](int64_t key, int64_t part) {
+    return &p.valuesKv[(((batch * test.keys + key) * 2 + part) * keyHeads +
+                        head / test.group) *
+                       test.dim];
+  };
+  std::vector<double> scores(test.keys);
+  double largest = -INFINITY, sum = 0;
+  for (int64_t key = 0; key != test.keys; ++key) {
+    for (int64_t d = 0; d != test.dim; ++d)
+      scores[key] += double(q[d]) * row(key, 0)[d];
+    scores[key] *= p.attention.scale();
+    largest = std::max(largest, scores[key]);
+  }
+  for (double &score : scores)
+    sum += score = std::exp(score - largest);
+  std::vector<double> output(test.dim);
+  for (int64_t key = 0; key != test.keys; ++key)
+    for (int64_t d = 0; d != test.dim; ++d)
+      output[d] += scores[key] / sum * row(key, 1)[d];
+  return output;
+}
+
+TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
+  if (!hasGpu())
+    GTEST_SKIP() << "no GPU";
+  const Case &test = GetParam();
+  Problem p;
+  build(test, p);
+  *p.plan.add().mutable_attention() = p.attention;
+  llvm::Expected<Executor *> executor = p.plan.load();
+  ASSERT_TRUE(static_cast<bool>(executor))
+      << plan::describe(executor.takeError()).second;
+  writeValues(**executor, p.q, p.valuesQ);
+  writeValues(**executor, p.kv, p.valuesKv);
+  poison(**executor, p.output);
+  runForward(**executor);
+  std::vector<float> output = readValues(**executor, p.output);
+  double error = 0, norm = 0;
+  int64_t rows = test.batch * test.heads * test.queries;
+  // Every row of small problems, every 61st or so of large ones.
+  int64_t step = std::max<int64_t>(rows / 2048, 1) | 1;
+  for (float value : output)
+    ASSERT_TRUE(std::isfinite(value)) << "an element was not written";
+  for (int64_t n = 0; n < rows; n += step) {
+    int64_t query = n % test.queries, head = n / test.queries % test.heads;
+    int64_t batch = n / test.queries / test.heads;
+    std::vector<double> exact = reference(test, p, batch, head, query);
+    for (int64_t d = 0; d != test.dim; ++d) {
+      double actual =
+          output[((batch * test.queries + query) * test.heads + head) *
+                     test.dim +
+                 d];
+      error += (actual - exact[d]) * (actual - exact[d]);
+      norm += exact[d] * exact[d];
+    }
+  }
+  // Weights and outputs are rounded once each to the type.
+  double allowed = test.type == BF16 ? 4e-3 : 6e-4;
+  EXPECT_LE(std::sqrt(error / norm), allowed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, CudaAttentionTest,
+    ::testing::Values(Case{"bf16_d64", BF16, 2, 6, 64, 64, 64},
+                      Case{"f16_d64", F16, 2, 6, 64, 64, 64},
+                      Case{"bf16_d72", BF16, 2, 16, 256, 256, 72},
+                      Case{"f16_d72", F16, 2, 16, 256, 256, 72},
+                      Case{"bf16_d48", BF16, 1, 4, 49, 49, 48},
+                      Case{"bf16_d32", BF16, 2, 4, 196, 196, 32},
+                      Case{"bf16_d80", BF16, 1, 3, 100, 100, 80},
+                      Case{"bf16_d96", BF16, 1, 2, 128, 128, 96},
+                      Case{"bf16_d128", BF16, 1, 2, 300, 300, 128},
+                      Case{"bf16_cross", BF16, 2, 8, 300, 77, 64},
+                      Case{"bf16_cross_d72", BF16, 2, 8, 256, 13, 72},
+                      Case{"bf16_one_query", BF16, 3, 2, 1, 65, 64},
+                      Case{"bf16_groups", BF16, 2, 8, 64, 64, 64, 4},
+                      Case{"bf16_scale", BF16, 1, 2, 64, 64, 64, 1, 0.5},
+                      Case{"bf16_long", BF16, 1, 2, 4096, 4096, 72}),
+    [](const auto &info) { return std::string(info.param.name); });
+
+TEST(CudaAttentionRefusalTest, WhatIsNotSupportedIsNamedWithTheShape) {
+  if (!hasGpu())
+    GTEST_SKIP() << "no GPU";
+  auto refusal = [](Case test, auto change) {
+    Problem p;
+    build(test, p);
+    change(p);
+    *p.plan.add().mutable_attention() = p.attention;
+    llvm::Expected<Executor *> executor = p.plan.load();
+    if (executor)
+      return std::string("not refused");
+    auto [code, text] = plan::describe(executor.takeError());
+    EXPECT_EQ(code, Exit::Unsupported) << text;
+    EXPECT_NE(text.find("2 heads, 64 x 64 tokens"), std::string::npos) << text;
+    return text;
+  };
+  auto none = [](Problem &) {};
+  Case fp32{"", ElementType::F32, 1, 2, 64, 64, 64};
+  EXPECT_NE(refusal(fp32, none).find("the type f32"), std::string::npos);
+  Case odd{"", BF16, 1, 2, 64, 64, 20};
+  EXPECT_NE(refusal(odd, none).find("16 bytes"), std::string::npos);
+  Case plain{"", BF16, 1, 2, 64, 64, 64};
+  auto mask = [](Problem &p) {
+    unsigned global = p.plan.addGlobal("mask", ElementType::F32, {64, 64});
+    *p.attention.mutable_mask() = p.plan.place(global);
+    p.attention.set_mask_query_stride(64);
+    p.attention.set_mask_key_stride(1);
+  };
+  EXPECT_NE(refusal(plain, mask).find("a mask"), std::string::npos);
+}

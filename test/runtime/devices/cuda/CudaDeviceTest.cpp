@@ -1,0 +1,344 @@
+//===- CudaDeviceTest.cpp - Launches, copies, graphs, memory, errors ------===//
+
+#include "runtime/devices/cuda/CudaContext.h"
+#include "runtime/plan/Failure.h"
+#include "test/runtime/devices/cuda/CudaPlan.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <gtest/gtest.h>
+
+using namespace dit;
+using namespace dit::test;
+using dit::plan::ElementType;
+using dit::plan::Exit;
+using dit::runtime::Executor;
+using dit::runtime::Timeline;
+
+/// axpy: y[i] = 2 x[i] + y[i], a block 128 elements. count: adds 1 to an i64.
+/// reverse: turns 8192 floats around through 32 KiB of dynamic shared memory,
+/// more than 48 KiB of which a test asks for. stray: writes to address 16.
+static constexpr llvm::StringLiteral ptx = R"(
+.version 7.0
+.target sm_80
+.address_size 64
+.extern .shared .align 16 .b8 scratch[];
+
+.visible .entry axpy(.param .u64 x, .param .u64 y)
+{
+  .reg .b32 %r<4>;
+  .reg .f32 %f<4>;
+  .reg .b64 %rd<6>;
+  ld.param.u64 %rd0, [x];
+  ld.param.u64 %rd1, [y];
+  mov.u32 %r0, %ctaid.x;
+  mov.u32 %r1, %ntid.x;
+  mov.u32 %r2, %tid.x;
+  mad.lo.s32 %r3, %r0, %r1, %r2;
+  mul.wide.s32 %rd2, %r3, 4;
+  add.s64 %rd3, %rd0, %rd2;
+  add.s64 %rd4, %rd1, %rd2;
+  ld.global.f32 %f0, [%rd3];
+  ld.global.f32 %f1, [%rd4];
+  fma.rn.f32 %f2, %f0, 0f40000000, %f1;
+  st.global.f32 [%rd4], %f2;
+  ret;
+}
+
+.visible .entry count(.param .u64 counter)
+{
+  .reg .b64 %rd<3>;
+  ld.param.u64 %rd0, [counter];
+  ld.global.u64 %rd1, [%rd0];
+  add.s64 %rd2, %rd1, 1;
+  st.global.u64 [%rd0], %rd2;
+  ret;
+}
+
+.visible .entry reverse(.param .u64 x, .param .u64 y)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<8>;
+  .reg .f32 %f<2>;
+  .reg .b64 %rd<6>;
+  ld.param.u64 %rd0, [x];
+  ld.param.u64 %rd1, [y];
+  mov.u32 %r0, %tid.x;
+  mov.u32 %r4, scratch;
+  mov.u32 %r1, %r0;
+READ:
+  mul.wide.u32 %rd2, %r1, 4;
+  add.s64 %rd3, %rd0, %rd2;
+  ld.global.f32 %f0, [%rd3];
+  shl.b32 %r2, %r1, 2;
+  add.u32 %r3, %r4, %r2;
+  st.shared.f32 [%r3], %f0;
+  add.u32 %r1, %r1, 1024;
+  setp.lt.u32 %p0, %r1, 16384;
+  @%p0 bra READ;
+  bar.sync 0;
+  mov.u32 %r1, %r0;
+WRITE:
+  sub.u32 %r5, 16383, %r1;
+  shl.b32 %r2, %r5, 2;
+  add.u32 %r3, %r4, %r2;
+  ld.shared.f32 %f0, [%r3];
+  mul.wide.u32 %rd2, %r1, 4;
+  add.s64 %rd3, %rd1, %rd2;
+  st.global.f32 [%rd3], %f0;
+  add.u32 %r1, %r1, 1024;
+  setp.lt.u32 %p0, %r1, 16384;
+  @%p0 bra WRITE;
+  ret;
+}
+
+.visible .entry stray(.param .u64 x)
+{
+  .reg .b64 %rd<2>;
+  .reg .b32 %r<2>;
+  mov.u64 %rd0, 16;
+  mov.u32 %r0, 1;
+  st.global.u32 [%rd0], %r0;
+  ret;
+}
+)";
+
+namespace {
+
+class CudaDeviceTest : public ::testing::Test {
+protected:
+  void SetUp() override {
+    if (!hasGpu())
+      GTEST_SKIP() << "no GPU";
+  }
+
+  Executor &loaded(CudaPlan &plan) {
+    llvm::Expected<Executor *> executor = plan.load();
+    if (executor)
+      return **executor;
+    ADD_FAILURE() << plan::describe(executor.takeError()).second;
+    std::abort();
+  }
+};
+
+} // namespace
+
+static constexpr ElementType F32 = ElementType::F32, BF16 = ElementType::BF16;
+
+TEST_F(CudaDeviceTest, KernelsFromPtxCopiesAndFills) {
+  constexpr int64_t count = 1 << 16;
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  unsigned x = plan.addGlobal("x", F32, {count});
+  unsigned y = plan.addGlobal("y", F32, {count});
+  unsigned z = plan.addGlobal("z", F32, {count});
+  proto::Fill *fill = plan.add().mutable_fill();
+  *fill->mutable_to() = plan.place(y);
+  fill->set_byte(0);
+  plan.addLaunch(plan.addKernel("axpy", 128), count / 128,
+                 {plan.place(x), plan.place(y)});
+  proto::Copy *copy = plan.add().mutable_copy();
+  *copy->mutable_from() = plan.place(y);
+  *copy->mutable_to() = plan.place(z);
+  Executor &executor = loaded(plan);
+  std::vector<float> values = randomValues(F32, count, 3);
+  writeValues(executor, x, values);
+  poison(executor, y);
+  poison(executor, z);
+  runForward(executor);
+  std::vector<float> result = readValues(executor, z);
+  for (int64_t i = 0; i != count; ++i)
+    ASSERT_EQ(result[i], 2 * values[i]) << i;
+}
+
+TEST_F(CudaDeviceTest, SharedMemoryBeyondTheDefault) {
+  constexpr int64_t count = 16384;
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  unsigned x = plan.addGlobal("x", F32, {count});
+  unsigned y = plan.addGlobal("y", F32, {count});
+  plan.addLaunch(plan.addKernel("reverse", 1024, 4 * count), 1,
+                 {plan.place(x), plan.place(y)});
+  Executor &executor = loaded(plan);
+  std::vector<float> values = randomValues(F32, count, 4);
+  writeValues(executor, x, values);
+  poison(executor, y);
+  runForward(executor);
+  std::vector<float> result = readValues(executor, y);
+  for (int64_t i = 0; i != count; ++i)
+    ASSERT_EQ(result[i], values[count - 1 - i]) << i;
+}
+
+TEST_F(CudaDeviceTest, WeightsOfTheFileArrive) {
+  // Larger than the buffers it is staged in, and no multiple of anything.
+  std::vector<uint8_t> bytes((80 << 20) + 12345);
+  for (size_t i = 0; i != bytes.size(); ++i)
+    bytes[i] = i * 2654435761u >> 13;
+  CudaPlan plan;
+  unsigned weight = plan.addMapped("weight", bytes);
+  Executor &executor = loaded(plan);
+  llvm::Expected<std::vector<uint8_t>> back = executor.read(weight);
+  ASSERT_TRUE(static_cast<bool>(back));
+  EXPECT_EQ(*back, bytes);
+}
+
+/// gemm, attention, kernel and counter, all with work for the GPU.
+static void addMixedWork(CudaPlan &plan) {
+  constexpr int64_t tokens = 256, heads = 16, dim = 72, width = heads * dim;
+  plan.setPtx(ptx);
+  unsigned x = plan.addGlobal("x", BF16, {2 * tokens, width});
+  unsigned w = plan.addGlobal("w", BF16, {3 * width, width});
+  unsigned qkv = plan.addGlobal("qkv", BF16, {2 * tokens, 3 * width});
+  unsigned out = plan.addGlobal("out", BF16, {2 * tokens, width});
+  unsigned sum = plan.addGlobal("sum", F32, {tokens * width});
+  unsigned counter = plan.addGlobal("counter", ElementType::I64, {1});
+  proto::Gemm gemm = makeGemm(BF16, BF16, 2 * tokens, 3 * width, width);
+  *gemm.mutable_a() = plan.place(x);
+  *gemm.mutable_b() = plan.place(w);
+  *gemm.mutable_c() = plan.place(qkv);
+  *gemm.mutable_workspace() = plan.arena(32 << 20);
+  *plan.add().mutable_gemm() = gemm;
+  proto::Attention *attention = plan.add().mutable_attention();
+  attention->set_batch(2);
+  attention->set_heads(heads);
+  attention->set_query_tokens(tokens);
+  attention->set_key_tokens(tokens);
+  attention->set_head_dim(dim);
+  attention->set_value_dim(dim);
+  attention->set_scale(0.1f);
+  attention->set_type(proto::BF16);
+  *attention->mutable_q() = makeOperand(plan.place(qkv), tokens, 3, heads, dim);
+  *attention->mutable_k() =
+      makeOperand(plan.place(qkv, width), tokens, 3, heads, dim);
+  *attention->mutable_v() =
+      makeOperand(plan.place(qkv, 2 * width), tokens, 3, heads, dim);
+  *attention->mutable_output() =
+      makeOperand(plan.place(out), tokens, 1, heads, dim);
+  // Two bf16 as one fp32: any bits will do, but for NaN.
+  plan.addLaunch(plan.addKernel("axpy", 128), tokens * width / 128,
+                 {plan.place(out), plan.place(sum)});
+  plan.addLaunch(plan.addKernel("count", 1), 1, {plan.place(counter)});
+}
+
+TEST_F(CudaDeviceTest, ReplaysEqualTheDirectRunBitForBit) {
+  CudaPlan plan;
+  addMixedWork(plan);
+  Executor &executor = loaded(plan);
+  unsigned x = *executor.findGlobal("x"), w = *executor.findGlobal("w");
+  writeValues(executor, x, randomValues(BF16, 512 * 1152, 5));
+  writeValues(executor, w, randomValues(BF16, 3 * 1152 * 1152, 6, 0.03f));
+  std::vector<std::vector<uint8_t>> results;
+  std::vector<float> zeros(256 * 1152);
+  for (int run = 0; run != 4; ++run) {
+    poison(executor, *executor.findGlobal("out"));
+    poison(executor, *executor.findGlobal("qkv"));
+    writeValues(executor, *executor.findGlobal("sum"), zeros);
+    if (run == 2) {
+      Timeline timeline;
+      ASSERT_FALSE(executor.run(0, &timeline));
+      ASSERT_EQ(timeline.all().size(), 4u);
+      Timeline::Time last{};
+      for (const Timeline::Event &event : timeline.all()) {
+        EXPECT_LT(event.begin, event.end);
+        EXPECT_LE(last, event.begin);
+        last = event.end;
+      }
+    } else {
+      runForward(executor);
+    }
+    results.push_back(*executor.read(*executor.findGlobal("sum")));
+    results.back().resize(16 << 10);
+  }
+  EXPECT_EQ(results[1], results[0]);
+  EXPECT_EQ(results[2], results[0]);
+  EXPECT_EQ(results[3], results[0]);
+  std::vector<uint8_t> counter =
+      *executor.read(*executor.findGlobal("counter"));
+  int64_t value;
+  std::memcpy(&value, counter.data(), sizeof(value));
+  EXPECT_EQ(value, 4);
+}
+
+TEST_F(CudaDeviceTest, MemoryIsAllocatedToTheByteAndFreed) {
+  auto context = runtime::cuda::CudaContext::create();
+  ASSERT_TRUE(static_cast<bool>(context));
+  auto freeNow = [&] { return (*context)->memory()->first; };
+  uint64_t before = freeNow();
+  {
+    CudaPlan plan;
+    plan.addGlobal("large", ElementType::U8, {int64_t(3) << 30});
+    proto::Place place = plan.arena(uint64_t(1) << 30);
+    proto::Fill *fill = plan.add().mutable_fill();
+    *fill->mutable_to() = place;
+    Executor &executor = loaded(plan);
+    runForward(executor);
+    uint64_t taken = before - freeNow();
+    uint64_t planned = uint64_t(4) << 30;
+    EXPECT_NEAR(double(taken), double(planned), 0.01 * planned);
+  }
+  EXPECT_NEAR(double(freeNow()), double(before), 64 << 20);
+}
+
+TEST_F(CudaDeviceTest, TooLargeAPlanIsRefusedWithItsTable) {
+  CudaPlan plan;
+  *plan.add().mutable_fill()->mutable_to() = plan.arena(uint64_t(1) << 42);
+  auto executor = plan.load();
+  ASSERT_FALSE(static_cast<bool>(executor));
+  auto [code, text] = plan::describe(executor.takeError());
+  EXPECT_EQ(code, Exit::Memory);
+  EXPECT_NE(text.find("4398046511104 bytes"), std::string::npos) << text;
+}
+
+TEST_F(CudaDeviceTest, CodeForOtherGpusIsRefusedNamingBoth) {
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  plan.addKernel("axpy", 128);
+  plan.metadata().mutable_images(0)->set_kind(proto::Image::CUBIN);
+  plan.metadata().mutable_images(0)->set_arch("sm_30");
+  auto [code, text] = plan::describe(plan.load().takeError());
+  EXPECT_EQ(code, Exit::Unsupported);
+  EXPECT_NE(text.find("sm_30 (cubin)"), std::string::npos) << text;
+  EXPECT_NE(text.find("NVIDIA"), std::string::npos) << text;
+}
+
+TEST_F(CudaDeviceTest, DamagedCodeAndWrongKernelsAreNamed) {
+  auto refusal = [](llvm::StringRef text, const char *symbol, int64_t threads,
+                    int64_t shared) {
+    CudaPlan plan;
+    plan.setPtx(text);
+    plan.addKernel(symbol, threads, shared);
+    return plan::describe(plan.load().takeError());
+  };
+  auto broken = refusal("not ptx", "axpy", 128, 0);
+  EXPECT_EQ(broken.first, Exit::Malformed) << broken.second;
+  auto missing = refusal(ptx, "ghost", 128, 0);
+  EXPECT_EQ(missing.first, Exit::Malformed);
+  EXPECT_NE(missing.second.find("'ghost'"), std::string::npos);
+  auto threads = refusal(ptx, "axpy", 4096, 0);
+  EXPECT_EQ(threads.first, Exit::Unsupported);
+  EXPECT_NE(threads.second.find("'axpy'"), std::string::npos);
+  auto shared = refusal(ptx, "axpy", 128, 1 << 20);
+  EXPECT_EQ(shared.first, Exit::Unsupported);
+  EXPECT_NE(shared.second.find("shared memory"), std::string::npos);
+}
+
+/// Runs the stray kernel and exits with the error's code; the error is sticky,
+/// so it happens in a process of its own.
+[[noreturn]] static void runStray() {
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  unsigned x = plan.addGlobal("x", F32, {128});
+  plan.addLaunch(plan.addKernel("stray", 1), 1, {plan.place(x)});
+  auto executor = plan.load();
+  if (!executor)
+    std::_Exit(1);
+  auto [code, text] = plan::describe((*executor)->run(0));
+  std::fprintf(stderr, "%s\n", text.c_str());
+  std::_Exit(static_cast<int>(code));
+}
+
+TEST_F(CudaDeviceTest, ACrashNamesTheKernel) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(runStray(), ::testing::ExitedWithCode(70),
+              "kernel 'stray'.*CUDA_ERROR_ILLEGAL_ADDRESS");
+}
