@@ -285,6 +285,18 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
   return llvm::Error::success();
 }
 
+static llvm::Error checkImages(const proto::Plan &plan, uint64_t codeBytes) {
+  for (const proto::Image &image : plan.images()) {
+    if (image.kind() < proto::Image::OBJECT ||
+        image.kind() > proto::Image::CUBIN)
+      return malformed("unknown kind of code " + llvm::Twine(image.kind()));
+    if (!lies(image.offset(), image.bytes(), codeBytes))
+      return malformed("the code for " + quoted(image.arch()) +
+                       " reaches past the code section");
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error dit::plan::validate(const proto::Plan &plan, uint64_t codeBytes,
                                 uint64_t weightBytes) {
   if (plan.mode() != "forward" && plan.mode() != "sample" &&
@@ -301,6 +313,8 @@ llvm::Error dit::plan::validate(const proto::Plan &plan, uint64_t codeBytes,
       return malformed("a kernel has no symbol");
   if (plan.kernels_size() && !codeBytes)
     return malformed("there are kernels, but the code section is empty");
+  if (llvm::Error error = checkImages(plan, codeBytes))
+    return error;
   if (llvm::Error error = checkInterface(plan))
     return error;
   if (plan.mode() == "sample")

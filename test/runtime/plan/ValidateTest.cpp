@@ -197,6 +197,15 @@ TEST(ValidateTest, InterfaceAndFunctions) {
        {"output 'y': global 'w' is a weight",
         [](auto &p) { p.mutable_outputs(0)->set_global("w"); }},
        {"has no symbol", [](auto &p) { p.mutable_kernels(0)->clear_symbol(); }},
+       {"reaches past the code section",
+        [](auto &p) {
+          p.add_images()->set_offset(2);
+          p.mutable_images(0)->set_bytes(UINT64_MAX - 1);
+        }},
+       {"unknown kind of code",
+        [](auto &p) {
+          p.add_images()->set_kind(static_cast<proto::Image::Kind>(3));
+        }},
        {"larger arena",
         [](auto &p) { p.mutable_functions(0)->set_arena_bytes(4096); }},
        {"not the largest function's", [](auto &p) { p.set_arena_bytes(4096); }},
