@@ -11,6 +11,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/JSON.h"
 
 namespace dit::onnx {
 
@@ -76,6 +77,9 @@ llvm::Error GraphChecker::define(llvm::StringRef name,
                                  const llvm::Twine &what) {
   if (name.empty())
     return malformed(what + " has no name");
+  if (!llvm::json::isUTF8(name))
+    return malformed("the name " + quote(name) + " of " + what +
+                     " is not UTF-8");
   if (!producers.try_emplace(name, -1).second)
     return malformed("the name " + quote(name) +
                      " is defined twice, the second time by " + what);
@@ -95,6 +99,9 @@ llvm::Error GraphChecker::define() {
     if (llvm::Error error = define(input.name, "an input of the graph"))
       return error;
   for (auto [index, node] : llvm::enumerate(graph.nodes)) {
+    if (!llvm::json::isUTF8(node.name))
+      return malformed("the name of the " + node.label() + " at byte " +
+                       llvm::Twine(node.offset) + " is not UTF-8");
     for (llvm::StringRef name : node.outputs) {
       if (name.empty())
         continue;

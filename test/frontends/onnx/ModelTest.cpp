@@ -258,6 +258,9 @@ TEST(BadModel, Names) {
       65,
       "the name 'w' is defined twice, the second time by an initializer at "
       "byte ");
+  EXPECT_REFUSED(
+      graph([](GraphWriter &w) { w.node(node("Abs", {"in"}, {"o\xff"})); }), 65,
+      "is not UTF-8");
   EXPECT_REFUSED(graph([](GraphWriter &w) {
                    w.input(value("in", ElementType::Float, {"1"}));
                  }),
