@@ -24,6 +24,7 @@ void dit::registerDialects(DialectRegistry &registry) {
   registry
       .insert<DitDialect, plan::PlanDialect, arith::ArithDialect,
               func::FuncDialect, math::MathDialect, tensor::TensorDialect>();
+  registerDifferentiableModels(registry);
 }
 
 /// The model's node that `location` stands for, or "".

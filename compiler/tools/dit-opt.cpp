@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
   registry.insert<dit::DitDialect, dit::plan::PlanDialect,
                   mlir::arith::ArithDialect, mlir::func::FuncDialect,
                   mlir::math::MathDialect, mlir::tensor::TensorDialect>();
+  dit::registerDifferentiableModels(registry);
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "dit pass driver\n", registry));

@@ -2,6 +2,7 @@
 #ifndef DIALECTS_DIT_DITDIALECT_H
 #define DIALECTS_DIT_DITDIALECT_H
 
+#include "dialects/dit/DifferentiableOpInterface.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -292,39 +292,47 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *context,
   return success();
 }
 
-LogicalResult AttentionOp::verify() {
-  auto query = tensorType(getQuery()), key = tensorType(getKey()),
-       value = tensorType(getValue());
+/// What query, key, value and mask of an attention must be.
+static LogicalResult verifyAttention(Operation *op, Value queryValue,
+                                     Value keyValue, Value valueValue,
+                                     Value maskValue) {
+  auto query = tensorType(queryValue), key = tensorType(keyValue),
+       value = tensorType(valueValue);
   if (query.getRank() != 4 || key.getRank() != 4 || value.getRank() != 4)
-    return emitOpError(
+    return op->emitOpError(
         "query, key and value must be [batch, tokens, heads, dim]");
   if (query.getElementType() != key.getElementType() ||
       query.getElementType() != value.getElementType())
-    return emitOpError("query, key and value must have one element type");
+    return op->emitOpError("query, key and value must have one element type");
   if (query.getDimSize(0) != key.getDimSize(0) ||
       key.getShape().take_front(3) != value.getShape().take_front(3))
-    return emitOpError("key and value must share batch, tokens and heads, and "
-                       "query the batch");
+    return op->emitOpError(
+        "key and value must share batch, tokens and heads, and "
+        "query the batch");
   if (query.getDimSize(3) != key.getDimSize(3))
-    return emitOpError("query has head dimension ")
+    return op->emitOpError("query has head dimension ")
            << query.getDimSize(3) << ", but key " << key.getDimSize(3);
   if (key.getDimSize(2) == 0 || query.getDimSize(2) % key.getDimSize(2))
-    return emitOpError("query has ")
+    return op->emitOpError("query has ")
            << query.getDimSize(2) << " heads, which the " << key.getDimSize(2)
            << " of key do not divide";
-  if (!getMask())
+  if (!maskValue)
     return success();
-  auto mask = tensorType(getMask());
+  auto mask = tensorType(maskValue);
   int64_t full[] = {query.getDimSize(0), query.getDimSize(2),
                     query.getDimSize(1), key.getDimSize(1)};
   if (!mask.getElementType().isF32() || mask.getRank() != 4)
-    return emitOpError("mask must be fp32 [batch, heads, queries, keys]");
+    return op->emitOpError("mask must be fp32 [batch, heads, queries, keys]");
   for (auto [dim, size] : llvm::enumerate(full))
     if (mask.getDimSize(dim) != 1 && mask.getDimSize(dim) != size)
-      return emitOpError("dimension ")
+      return op->emitOpError("dimension ")
              << dim << " of the mask is " << mask.getDimSize(dim)
              << ", not 1 or " << size;
   return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  return verifyAttention(*this, getQuery(), getKey(), getValue(), getMask());
 }
 
 LogicalResult GatherOp::inferReturnTypes(MLIRContext *,
@@ -360,6 +368,53 @@ LogicalResult RandomOp::verify() {
       pictures.getDimSize(0) != result.getDimSize(0))
     return emitOpError("needs one picture number for each leading index of the "
                        "result");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScatterAddOp::verify() {
+  auto indices = tensorType(getIndices()), updates = tensorType(getUpdates()),
+       table = tensorType(getResult());
+  if (table.getRank() == 0)
+    return emitOpError("the table is a scalar");
+  if (table.getDimSize(0) == 0)
+    return emitOpError("the table has no rows");
+  SmallVector<int64_t> shape(indices.getShape());
+  llvm::append_range(shape, table.getShape().drop_front());
+  if (updates.getShape() == ArrayRef(shape))
+    return success();
+  InFlightDiagnostic diagnostic = emitOpError("updates must have shape ");
+  llvm::interleaveComma(shape, diagnostic);
+  return diagnostic << ": one row of the table for each index";
+}
+
+LogicalResult AttentionGradOp::inferReturnTypes(MLIRContext *,
+                                                std::optional<Location>,
+                                                Adaptor adaptor,
+                                                SmallVectorImpl<Type> &types) {
+  types.append({adaptor.getQuery().getType(), adaptor.getKey().getType(),
+                adaptor.getValue().getType()});
+  return success();
+}
+
+LogicalResult AttentionGradOp::verify() {
+  if (failed(
+          verifyAttention(*this, getQuery(), getKey(), getValue(), getMask())))
+    return failure();
+  auto query = tensorType(getQuery());
+  int64_t batch = query.getDimSize(0), tokens = query.getDimSize(1),
+          heads = query.getDimSize(2);
+  RankedTensorType output =
+      query.clone({batch, tokens, heads, tensorType(getValue()).getDimSize(3)});
+  if (getOutput().getType() != output || getCotangent().getType() != output)
+    return emitOpError("output and cotangent must be ") << output;
+  RankedTensorType statistics = RankedTensorType::get(
+      {batch, heads, tokens}, Float32Type::get(getContext()));
+  if (getLogSumExp().getType() != statistics)
+    return emitOpError("log_sum_exp must be ") << statistics;
   return success();
 }
 

@@ -2,6 +2,7 @@
 #ifndef DIT_OPS_TD
 #define DIT_OPS_TD
 
+include "dialects/dit/DifferentiableOpInterface.td"
 include "dialects/dit/DitAttrs.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -11,6 +12,9 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class Dit_Op<string mnemonic, list<Trait> traits = []> :
     Op<Dit_Dialect, mnemonic, traits>;
+
+/// Has a rule in DifferentiableDitOps.cpp.
+def Dit_Differentiable : DeclareOpInterfaceMethods<DifferentiableOpInterface>;
 
 def Dit_Tensor : StaticShapeTensorOf<[AnyType]>;
 def Dit_FloatTensor : StaticShapeTensorOf<[AnyFloat]>;
@@ -92,7 +96,7 @@ def Dit_WriteOp : Dit_Op<"write", [
 // Shape
 //===----------------------------------------------------------------------===//
 
-def Dit_BroadcastOp : Dit_Op<"broadcast", [Pure,
+def Dit_BroadcastOp : Dit_Op<"broadcast", [Pure, Dit_Differentiable,
     AllElementTypesMatch<["input", "result"]>]> {
   let summary = "repeats a tensor along new dimensions";
   let description = [{
@@ -111,7 +115,7 @@ def Dit_BroadcastOp : Dit_Op<"broadcast", [Pure,
   let hasCanonicalizer = 1;
 }
 
-def Dit_TransposeOp : Dit_Op<"transpose", [Pure,
+def Dit_TransposeOp : Dit_Op<"transpose", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "permutes dimensions";
   let description = [{
@@ -134,7 +138,7 @@ def Dit_TransposeOp : Dit_Op<"transpose", [Pure,
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-def Dit_ReduceOp : Dit_Op<"reduce", [Pure,
+def Dit_ReduceOp : Dit_Op<"reduce", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "combines the elements along dimensions";
   let description = [{
@@ -153,7 +157,7 @@ def Dit_ReduceOp : Dit_Op<"reduce", [Pure,
   let hasFolder = 1;
 }
 
-def Dit_MatmulOp : Dit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
+def Dit_MatmulOp : Dit_Op<"matmul", [Pure, Dit_Differentiable, AttrSizedOperandSegments]> {
   let summary = "matrix product, with what its epilogue can do";
   let description = [{
     `result = residual + gate · activation(lhs · rhs + bias)`, sums in fp32.
@@ -198,7 +202,7 @@ def Dit_MatmulOp : Dit_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def Dit_LayerNormOp : Dit_Op<"layer_norm", [Pure,
+def Dit_LayerNormOp : Dit_Op<"layer_norm", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "normalises the last dimension; no affine part";
   let description = [{
@@ -215,7 +219,7 @@ def Dit_LayerNormOp : Dit_Op<"layer_norm", [Pure,
   let hasVerifier = 1;
 }
 
-def Dit_RmsNormOp : Dit_Op<"rms_norm", [Pure,
+def Dit_RmsNormOp : Dit_Op<"rms_norm", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "divides the last dimension by its root mean square";
   let description = [{
@@ -229,7 +233,7 @@ def Dit_RmsNormOp : Dit_Op<"rms_norm", [Pure,
   let hasVerifier = 1;
 }
 
-def Dit_SoftmaxOp : Dit_Op<"softmax", [Pure, SameOperandsAndResultType]> {
+def Dit_SoftmaxOp : Dit_Op<"softmax", [Pure, Dit_Differentiable, SameOperandsAndResultType]> {
   let summary = "softmax of the last dimension, in fp32";
   let description = [{
     `result = exp(x − max x) / Σ exp(x − max x)`
@@ -242,7 +246,7 @@ def Dit_SoftmaxOp : Dit_Op<"softmax", [Pure, SameOperandsAndResultType]> {
   let hasVerifier = 1;
 }
 
-def Dit_AttentionOp : Dit_Op<"attention", [Pure,
+def Dit_AttentionOp : Dit_Op<"attention", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention, never T×T in memory";
   let description = [{
@@ -270,7 +274,7 @@ def Dit_AttentionOp : Dit_Op<"attention", [Pure,
   let hasVerifier = 1;
 }
 
-def Dit_GeluOp : Dit_Op<"gelu", [Pure, SameOperandsAndResultType, Elementwise]> {
+def Dit_GeluOp : Dit_Op<"gelu", [Pure, Dit_Differentiable, SameOperandsAndResultType, Elementwise]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     none: `x · ½(1 + erf(x / √2))`; tanh: `½x(1 + tanh(√(2/π)(x + 0.044715x³)))`.
@@ -285,7 +289,7 @@ def Dit_GeluOp : Dit_Op<"gelu", [Pure, SameOperandsAndResultType, Elementwise]> 
   }];
 }
 
-def Dit_SigmoidOp : Dit_Op<"sigmoid", [Pure, SameOperandsAndResultType, Elementwise]> {
+def Dit_SigmoidOp : Dit_Op<"sigmoid", [Pure, Dit_Differentiable, SameOperandsAndResultType, Elementwise]> {
   let summary = "1 / (1 + exp(−x))";
   let description = [{
     `%y = dit.sigmoid %x : tensor<8x192xf32>`; SiLU is x times it, in arith.
@@ -295,7 +299,7 @@ def Dit_SigmoidOp : Dit_Op<"sigmoid", [Pure, SameOperandsAndResultType, Elementw
   let assemblyFormat = "$input attr-dict `:` type($input)";
 }
 
-def Dit_GatherOp : Dit_Op<"gather", [Pure,
+def Dit_GatherOp : Dit_Op<"gather", [Pure, Dit_Differentiable,
     InferTypeOpAdaptor]> {
   let summary = "looks rows of a table up";
   let description = [{
@@ -334,6 +338,112 @@ def Dit_RandomOp : Dit_Op<"random", [Pure]> {
     $distribution `stream` `=` $stream
     `at` `(` $seed `,` $step `,` $pictures `)` attr-dict `:`
     type($seed) `,` type($step) `,` type($pictures) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients
+//===----------------------------------------------------------------------===//
+
+def Dit_StopGradientOp : Dit_Op<"stop_gradient", [Pure,
+    SameOperandsAndResultType]> {
+  let summary = "a value that counts as a constant for the gradient";
+  let description = [{
+    `result = input`, and the cotangent of the input is not the result's.
+
+    `%fixed = dit.stop_gradient %eps : tensor<8x1x32x32xf32>`
+
+    Lifespan: the loss makes it; differentiation takes it away again.
+  }];
+  let arguments = (ins Dit_FloatTensor:$input);
+  let results = (outs Dit_FloatTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+}
+
+def Dit_GeluGradOp : Dit_Op<"gelu_grad", [Pure, SameOperandsAndResultType,
+    Elementwise]> {
+  let summary = "the cotangent of dit.gelu's input";
+  let description = [{
+    `result = cotangent · gelu'(input)`, where gelu'(x) is, for none,
+    `½(1 + erf(x / √2)) + x · exp(−x² / 2) / √(2π)`, and for tanh, with
+    `u = √(2/π)(x + 0.044715x³)`,
+    `½(1 + tanh u) + ½x(1 − tanh² u) · √(2/π)(1 + 3 · 0.044715x²)`.
+
+    `%dx = dit.gelu_grad %x, %dy approximate = tanh : tensor<8x64x768xf32>`
+
+    A named op, because a GEMM's epilogue can be it.
+
+    Lifespan: differentiation makes it; fusion puts it into a kernel.
+  }];
+  let arguments = (ins Dit_FloatTensor:$input, Dit_FloatTensor:$cotangent,
+                       Dit_ApproximateAttr:$approximate);
+  let results = (outs Dit_FloatTensor:$result);
+  let assemblyFormat = [{
+    $input `,` $cotangent `approximate` `=` $approximate attr-dict `:` type($input)
+  }];
+}
+
+def Dit_ScatterAddOp : Dit_Op<"scatter_add", [Pure]> {
+  let summary = "adds rows into a table of zeros; the gradient of dit.gather";
+  let description = [{
+    `result[r, j…] = Σ updates[i…, j…]` over all i… with `indices[i…] = r`, where
+    an index means the row that dit.gather reads for it. The sum runs over i… in
+    row-major order, in fp32 or wider, so that its bits are always the same.
+
+    ```mlir
+    %d = dit.scatter_add %labels, %de
+        : tensor<8xi64>, tensor<8x192xf32> -> tensor<11x192xf32>
+    ```
+
+    Lifespan: differentiation makes it.
+  }];
+  let arguments = (ins Dit_IntegerTensor:$indices, Dit_FloatTensor:$updates);
+  let results = (outs Dit_FloatTensor:$result);
+  let assemblyFormat = [{
+    $indices `,` $updates attr-dict `:`
+    type($indices) `,` type($updates) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Dit_AttentionGradOp : Dit_Op<"attention_grad", [Pure,
+    InferTypeOpAdaptor]> {
+  let summary = "the cotangents of query, key and value of dit.attention";
+  let description = [{
+    From the operands and results of a dit.attention and the cotangent dO of its
+    first result, by head, with the probabilities made again from the saved log
+    Σ exp, never T×T in memory:
+
+        P  = exp(scale · Q Kᵀ + mask − log_sum_exp)
+        dV = Pᵀ dO
+        dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O))
+        dQ = scale · dS K,  dK = scale · dSᵀ Q
+
+    Where heads of the query share a head of key and value, their dK and dV are
+    summed in the order of the heads. Sums are in fp32; the results have the
+    types of query, key and value.
+
+    ```mlir
+    %dq, %dk, %dv = dit.attention_grad %q, %k, %v output %o, %lse cotangent %do scale = 0.144
+        : tensor<8x64x4x48xf32>, tensor<8x64x4x48xf32>, tensor<8x64x4x48xf32>
+          output tensor<8x64x4x48xf32>, tensor<8x4x64xf32> cotangent tensor<8x64x4x48xf32>
+    ```
+
+    Lifespan: differentiation makes it.
+  }];
+  let arguments = (ins Dit_FloatTensor:$query, Dit_FloatTensor:$key,
+                       Dit_FloatTensor:$value, Dit_FloatTensor:$output,
+                       Dit_FloatTensor:$log_sum_exp, Dit_FloatTensor:$cotangent,
+                       Optional<Dit_FloatTensor>:$mask, F64Attr:$scale);
+  let results = (outs Dit_FloatTensor:$query_grad, Dit_FloatTensor:$key_grad,
+                      Dit_FloatTensor:$value_grad);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value `output` $output `,` $log_sum_exp
+    `cotangent` $cotangent (`mask` $mask^)? `scale` `=` $scale attr-dict `:`
+    type($query) `,` type($key) `,` type($value)
+    `output` type($output) `,` type($log_sum_exp)
+    `cotangent` type($cotangent) (`mask` type($mask)^)?
   }];
   let hasVerifier = 1;
 }

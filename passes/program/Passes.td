@@ -87,6 +87,40 @@ def ProgramSample : Dit_ProgramPass<"dit-program-sample"> {
   ];
 }
 
+def Differentiate : Dit_ProgramPass<"dit-differentiate"> {
+  let summary = "return gradients from functions that name a loss";
+  let description = [{
+    Appends to the results of every function with `dit.loss`, the index of a
+    result of one element, the gradients of that result by the arguments that
+    `dit.wrt` lists. Zeros where the loss does not depend on an argument.
+
+    ```mlir
+    func.func @square(%x: tensor<3xf32>) -> tensor<f32>
+        attributes {dit.loss = 0, dit.wrt = array<i64: 0>} {
+      %s = arith.mulf %x, %x : tensor<3xf32>
+      %l = dit.reduce sum %s dims = [0] : tensor<3xf32>
+      return %l : tensor<f32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @square(%x: tensor<3xf32>) -> (tensor<f32>, tensor<3xf32>) {
+      %s = arith.mulf %x, %x : tensor<3xf32>
+      %l = dit.reduce sum %s dims = [0] : tensor<3xf32>
+      %g = arith.constant dense<1.0> : tensor<f32>
+      %b = dit.broadcast %g dims = [] : tensor<f32> -> tensor<3xf32>
+      %0 = arith.mulf %b, %x : tensor<3xf32>
+      %1 = arith.mulf %b, %x : tensor<3xf32>
+      %d = arith.addf %0, %1 : tensor<3xf32>
+      return %l, %d : tensor<f32>, tensor<3xf32>
+    }
+    ```
+    The rules are those of DifferentiableOpInterface, the walk is in
+    Differentiate.h. A tool for looking at gradients and testing them: what
+    makes a training program calls the walk itself.
+  }];
+}
+
 def VerifyProgram : Dit_ProgramPass<"dit-verify-program"> {
   let summary = "check what must hold after the program phase";
   let description = [{
