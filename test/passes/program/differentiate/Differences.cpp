@@ -1,11 +1,14 @@
 //===- Differences.cpp - Gradients by central differences -----------------===//
 #include "test/passes/program/differentiate/Differences.h"
 
+#include "dialects/dit/Builders.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "gtest/gtest.h"
 
 #include <cmath>
 #include <numeric>
 
+using namespace mlir;
 using namespace dit;
 
 Numbers RandomNumbers::draw(int64_t count, double low, double high) {
@@ -47,4 +50,26 @@ void dit::expectDifferences(Numbers &values, llvm::function_ref<double()> loss,
     EXPECT_NEAR(gradient[entry], slope,
                 1e-6 * std::max(std::fabs(slope), 1e-3 * largest))
         << "entry " << entry;
+}
+
+void dit::sumResults(func::FuncOp function) {
+  Operation *end = function.getBody().front().getTerminator();
+  OpBuilder builder(end);
+  Location loc = function.getLoc();
+  Value loss;
+  for (Value result : llvm::to_vector(end->getOperands())) {
+    RankedTensorType type = getTensorType(result);
+    unsigned index = function.getNumArguments();
+    ASSERT_TRUE(succeeded(function.insertArgument(index, type, {}, loc)));
+    Value weighted = arith::MulFOp::create(builder, loc, result,
+                                           function.getArgument(index));
+    SmallVector<int64_t> dims;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      dims.push_back(dim);
+    Value sum = ReduceOp::create(builder, loc, ReduceKind::Sum, weighted, dims);
+    loss = loss ? arith::AddFOp::create(builder, loc, loss, sum) : sum;
+  }
+  end->setOperands(loss);
+  function.setType(
+      builder.getFunctionType(function.getArgumentTypes(), loss.getType()));
 }

@@ -30,6 +30,10 @@ private:
 void expectDifferences(Numbers &values, llvm::function_ref<double()> loss,
                        llvm::ArrayRef<size_t> entries, const Numbers &gradient);
 
+/// Makes a loss of the results of `function`: appends a weight for every result
+/// to the arguments and returns the weighted sum, one number.
+void sumResults(mlir::func::FuncOp function);
+
 } // namespace dit
 
 #endif // TEST_PASSES_PROGRAM_DIFFERENTIATE_DIFFERENCES_H

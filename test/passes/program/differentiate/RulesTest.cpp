@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 #include "passes/program/Differentiate.h"
 
-#include "dialects/dit/Builders.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -32,30 +31,6 @@ struct Case {
 };
 
 class RulesTest : public testing::TestWithParam<Case> {};
-
-/// Appends a weight for every result to the arguments, and returns the weighted
-/// sum instead.
-void sumResults(func::FuncOp function) {
-  Operation *end = function.getBody().front().getTerminator();
-  OpBuilder builder(end);
-  Location loc = function.getLoc();
-  Value loss;
-  for (Value result : llvm::to_vector(end->getOperands())) {
-    RankedTensorType type = getTensorType(result);
-    unsigned index = function.getNumArguments();
-    ASSERT_TRUE(succeeded(function.insertArgument(index, type, {}, loc)));
-    Value weighted = arith::MulFOp::create(builder, loc, result,
-                                           function.getArgument(index));
-    SmallVector<int64_t> dims;
-    for (int64_t dim = 0; dim < type.getRank(); ++dim)
-      dims.push_back(dim);
-    Value sum = ReduceOp::create(builder, loc, ReduceKind::Sum, weighted, dims);
-    loss = loss ? arith::AddFOp::create(builder, loc, loss, sum) : sum;
-  }
-  end->setOperands(loss);
-  function.setType(
-      builder.getFunctionType(function.getArgumentTypes(), loss.getType()));
-}
 
 TEST_P(RulesTest, AgreesWithDifferences) {
   DialectRegistry registry;
