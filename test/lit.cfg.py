@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -18,6 +19,11 @@ config.substitutions.append(("%models", os.path.join(root, "models")))
 # `%exits N command`: the command must end with exit code N; its output goes on.
 config.substitutions.append(("%exits", "%python " + os.path.join(config.test_source_root, "expect_exit.py")))
 config.substitutions.append(("%python", sys.executable))
-tools = ["dit-opt", "ditc", "ditrun", "make-hand-plan", "FileCheck", "not", "split-file", "count"]
+# NVIDIA's assembler, where CUDA's toolkit is installed.
+ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
+if ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
+tools = ["dit-opt", "ditc", "ditrun", "make-hand-plan", "emit-ptx", "FileCheck", "not", "split-file", "count"]
 tool_dirs = [config.dit_bin_dir, config.llvm_tools_dir]
 llvm_config.add_tool_substitutions(tools, tool_dirs)

@@ -7,7 +7,9 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Operator.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -32,8 +34,7 @@ createTargetMachine(const GpuTarget &target) {
   if (!nvptx)
     return llvm::createStringError(error);
   llvm::TargetOptions options;
-  // A product and a sum may be one instruction; nothing else is reordered.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   std::unique_ptr<llvm::TargetMachine> machine(nvptx->createTargetMachine(
       triple, target.arch, /*Features=*/"", options, std::nullopt, std::nullopt,
       llvm::CodeGenOptLevel::Aggressive));
@@ -63,6 +64,14 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   for (llvm::Function &function : module)
     if (!function.isDeclaration())
       passes.run(function, functions);
+
+  // A product and a sum may be one instruction, but not where each is rounded
+  // to f16, which instcombine makes an operation on f16.
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &op : llvm::instructions(function))
+      if (isa<llvm::FPMathOperator>(op) &&
+          !op.getType()->getScalarType()->isHalfTy())
+        op.setHasAllowContract(true);
 }
 
 static int64_t byteSize(Type type) {

@@ -225,7 +225,7 @@ SmallVector<Value> GpuEmitter::emitLanes(ArrayRef<int64_t> cuts,
     return parts;
   }
 
-  parts.truncate(1);
+  parts.resize(std::min<size_t>(parts.size(), 1));
   Type integer = builder.getI64Type();
   Value own =
       lanes.make<arith::MulIOp>(toWide(lane), lanes.integer(integer, width));

@@ -3,6 +3,7 @@
 
 #include "mlir/Parser/Parser.h"
 #include "test/compiler/codegen/Reference.h"
+#include "test/compiler/codegen/gpu/GpuCase.h"
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h"
@@ -105,7 +106,9 @@ CompiledKernel::CompiledKernel(const std::string &kernel,
     return;
   }
   body = &op.getBody();
-  KernelSource source{body, op.getSpace(), rowsPerBlock, "kernel"};
+  iterationSpace = op.getSpace();
+  isForGpu = cpu == "native";
+  KernelSource source{body, iterationSpace, rowsPerBlock, "kernel"};
   auto object = emitObject(context, source, *target);
   if (!object) {
     ADD_FAILURE() << llvm::toString(object.takeError());
@@ -200,6 +203,7 @@ void CompiledKernel::check(double tolerance) {
   for (size_t i = 0; i < inputCount; ++i)
     inputs.push_back(numbers(i));
   std::vector<Numbers> expected = evaluate(*body, inputs), whole;
+  checkGpu(expected, tolerance);
   run();
   for (size_t i = 0; i < expected.size(); ++i) {
     whole.push_back(result(i));
@@ -210,6 +214,41 @@ void CompiledKernel::check(double tolerance) {
   run(1);
   for (size_t i = 0; i < expected.size(); ++i)
     EXPECT_EQ(whole[i], result(i)) << "bits depend on how blocks are split";
+}
+
+void CompiledKernel::checkGpu(llvm::ArrayRef<Numbers> expected,
+                              double tolerance) {
+  if (!isForGpu)
+    return;
+  KernelSource source{body, iterationSpace, 1, "kernel"};
+  auto code =
+      emitPtx(context, source, llvm::cantFail(GpuTarget::resolve("sm_80")));
+  if (!code) {
+    ADD_FAILURE() << llvm::toString(code.takeError());
+    return;
+  }
+  EXPECT_EQ(code->ptx.find(".extern"), std::string::npos);
+  const char *folder = getenv("DIT_GPU_CASES");
+  if (!folder)
+    return;
+  std::vector<GpuOperand> all;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    bool isInput = i < inputCount;
+    all.push_back(
+        {cast<RankedTensorType>(types[i]),
+         isInput ? llvm::StringRef(operands[i].start(), operands[i].size())
+                 : llvm::StringRef(),
+         isInput ? llvm::ArrayRef<double>()
+                 : llvm::ArrayRef(expected[i - inputCount])});
+  }
+  static int count = 0;
+  auto *test = testing::UnitTest::GetInstance()->current_test_info();
+  std::string name = test->name();
+  std::replace(name.begin(), name.end(), '/', '-');
+  std::string path =
+      std::string(folder) + "/" + name + "-" + std::to_string(count++);
+  if (llvm::Error error = writeGpuCase(path, *code, source, all, tolerance))
+    ADD_FAILURE() << llvm::toString(std::move(error));
 }
 
 void CompiledKernel::runBlocks(int64_t begin, int64_t end) {

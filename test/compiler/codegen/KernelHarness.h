@@ -61,6 +61,9 @@ public:
   /// Fills every input with random numbers of its type, floats in [low, high),
   /// integers in [-2, 10], booleans.
   void fillRandomly(unsigned seed, float low = -2, float high = 2);
+  /// Compiles the kernel for a GPU too; where the environment names a folder as
+  /// DIT_GPU_CASES, a case for run-gpu-cases goes there.
+  void checkGpu(llvm::ArrayRef<std::vector<double>> expected, double tolerance);
   /// Runs, all at once and block by block with equal bits, and compares with
   /// the naive reference: |a - b| <= tolerance * (1 + |b|).
   void check(double tolerance);
@@ -77,6 +80,8 @@ private:
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::Region *body = nullptr;
+  llvm::ArrayRef<int64_t> iterationSpace;
+  bool isForGpu = false;
   std::vector<Memory> operands;
   std::vector<mlir::Type> types;
   size_t inputCount = 0;

@@ -3,17 +3,15 @@
 // usage: emit-ptx FILE.mlir [ARCH]
 //
 // Writes one PTX module of all dit.kernels of the file, named kernel0, kernel1,
-// … in order, after a line on the launch of each:
-//
-//   // kernel0: 4096 blocks of 128 threads, 0 bytes
+// … in order, after a line on the launch of each (printLaunch).
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/codegen/gpu/GpuCodegen.h"
 #include "dialects/dit/DitDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Parser/Parser.h"
+#include "test/compiler/codegen/gpu/GpuCase.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace dit;
@@ -37,10 +35,8 @@ int main(int count, char **arguments) {
     kernels.push_back({&op.getBody(), op.getSpace(), 1, symbol});
   });
   GpuCode code = check(emitPtx(context, kernels, target));
-  for (const GpuKernel &kernel : code.kernels)
-    llvm::outs() << "// " << kernel.symbol << ": " << kernel.blocks
-                 << " blocks of " << kernel.threads << " threads, "
-                 << kernel.sharedBytes << " bytes\n";
+  for (auto [launch, source] : llvm::zip_equal(code.kernels, kernels))
+    printLaunch(llvm::outs(), launch, source);
   llvm::outs() << code.ptx;
   return 0;
 }

@@ -1,0 +1,38 @@
+//===- GpuCase.h - A kernel, its inputs, and what it must give --*- C++ -*-===//
+//
+// What run-gpu-cases reads on a machine with a GPU, where no MLIR is needed:
+//
+//   FOLDER/NAME.ptx   one line on the launch (see printLaunch), then the module
+//   FOLDER/NAME.case  the tolerance and a line "TYPE COUNT" an operand (inputs,
+//                     "->", results), then, after an empty line, the inputs'
+//                     bytes and the results' numbers as doubles
+//
+//===----------------------------------------------------------------------===//
+#ifndef TEST_COMPILER_CODEGEN_GPU_GPUCASE_H
+#define TEST_COMPILER_CODEGEN_GPU_GPUCASE_H
+
+#include "compiler/codegen/gpu/GpuCodegen.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace dit::codegen {
+
+/// "// kernel0: 4096 blocks of 128 threads, 0 bytes: 37748736 2304 ->
+/// 37748736": operands in bytes.
+void printLaunch(llvm::raw_ostream &out, const GpuKernel &launch,
+                 const KernelSource &source);
+
+/// An operand of the kernel: its bytes where it is an input, else its numbers.
+struct GpuOperand {
+  mlir::RankedTensorType type;
+  llvm::StringRef bytes;
+  llvm::ArrayRef<double> expected;
+};
+
+/// Writes both files; every number must come within tolerance · (1 + |b|).
+llvm::Error writeGpuCase(const std::string &path, const GpuCode &code,
+                         const KernelSource &source,
+                         llvm::ArrayRef<GpuOperand> operands, double tolerance);
+
+} // namespace dit::codegen
+
+#endif // TEST_COMPILER_CODEGEN_GPU_GPUCASE_H

@@ -1,0 +1,95 @@
+//===- GpuShapesTest.cpp - Kernels whose shapes do not fill a warp --------===//
+//
+// Each shape takes another way through the GPU's emitter: less than a warp a
+// row, a last fragment that is half there, a block a row, a loop over
+// fragments, rows or vectors that do not fill the last block. On this machine
+// the CPU's code is compared; run-gpu-cases compares the GPU's.
+//
+//===----------------------------------------------------------------------===//
+#include "test/compiler/codegen/KernelHarness.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace dit::codegen;
+
+namespace {
+struct Shape {
+  int64_t rows, lane;
+};
+} // namespace
+
+static const Shape shapes[] = {{1, 72},    {49, 72},    {256, 72},  {16385, 72},
+                               {1, 200},   {49, 200},   {256, 200}, {1, 1152},
+                               {49, 1152}, {256, 1152}, {1, 4608},  {49, 4608},
+                               {3, 20000}, {1, 70000},  {50, 33},   {7, 1}};
+
+/// {0}, {1}: rows, lane; {2}: element type.
+static std::string normalize(Shape shape, const char *type) {
+  return llvm::formatv(
+             R"(!x = tensor<{0}x{1}x{2}>
+!f = tensor<{0}x{1}xf32>
+!r = tensor<{0}xf32>
+%0:3 = space = [{0}, {1}] (%x0, %x1) : (tensor<{0}x{1}x{2}>, tensor<{1}x{2}>) -> (!x, !r, !r) {{
+  ^bb0(%x: !x, %s: tensor<{1}x{2}>):
+    %a = arith.extf %x : !x to !f
+    %n, %mean, %rstd = dit.layer_norm %a eps = 1.0e-6 : !f
+    %b = dit.broadcast %s dims = [1] : tensor<{1}x{2}> -> !x
+    %c = arith.extf %b : !x to !f
+    %m = arith.mulf %n, %c : !f
+    %g = dit.gelu %m approximate = tanh : !f
+    %max = dit.reduce max %g dims = [1] : !f
+    %o = arith.truncf %g : !f to !x
+    dit.yield %o, %mean, %max : !x, !r, !r
+  })",
+             shape.rows, shape.lane, type)
+      .str();
+}
+
+static std::string softmax(Shape shape) {
+  return llvm::formatv(
+             R"(!x = tensor<{0}x{1}xf32>
+%0 = space = [{0}, {1}] (%x0) : (tensor<{0}x{1}xf32>) -> !x {{
+  ^bb0(%x: !x):
+    %s = dit.softmax %x : !x
+    dit.yield %s : !x
+  })",
+             shape.rows, shape.lane)
+      .str();
+}
+
+static std::string scaleAndShift(Shape shape, const char *type) {
+  return llvm::formatv(
+             R"(!x = tensor<{0}x{1}x{2}>
+%0 = space = [{0}, {1}] (%x0, %x1) : (tensor<{0}x{1}x{2}>, tensor<{0}x{1}x{2}>) -> !x {{
+  ^bb0(%x: !x, %y: !x):
+    %s = dit.sigmoid %x : !x
+    %m = arith.mulf %s, %y : !x
+    dit.yield %m : !x
+  })",
+             shape.rows, shape.lane, type)
+      .str();
+}
+
+static void check(const std::string &kernel, double tolerance) {
+  CompiledKernel compiled(kernel);
+  compiled.fillRandomly(5);
+  compiled.check(tolerance);
+}
+
+TEST(GpuShapes, normsOfBf16) {
+  for (Shape shape : shapes)
+    check(normalize(shape, "bf16"), 0x1p-7);
+}
+
+TEST(GpuShapes, softmaxes) {
+  for (Shape shape : shapes)
+    if (shape.rows < 1000)
+      check(softmax(shape), 2e-6);
+}
+
+TEST(GpuShapes, flatKernels) {
+  for (Shape shape : shapes)
+    for (const char *type : {"f32", "f16"})
+      if (shape.rows < 1000)
+        check(scaleAndShift(shape, type), type[1] == '3' ? 2e-6 : 0x1p-9);
+}

@@ -1,0 +1,263 @@
+//===- RunGpuCases.cpp - Kernels on the GPU against expected numbers ------===//
+//
+// usage: run-gpu-cases FOLDER          every case of the folder (GpuCase.h)
+//        run-gpu-cases --time FILE.ptx…  the first kernel of each, on zeros,
+//                                        beside a copy in the GPU's memory
+//
+// Results are poisoned first, and what lies behind them must stay.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/devices/cuda/CudaContext.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cmath>
+#include <set>
+
+using namespace llvm;
+using namespace dit::runtime::cuda;
+
+static ExitOnError check("run-gpu-cases: error: ");
+static constexpr size_t guardBytes = 256;
+static constexpr unsigned char poison = 0xff;
+
+static void checkCuda(Result result, const Twine &what) {
+  if (result != Success)
+    check(createStringError("%s: CUDA error %d", what.str().c_str(), result));
+}
+
+static std::string readFile(StringRef path) {
+  auto buffer = MemoryBuffer::getFile(path);
+  if (!buffer)
+    check(createStringError(buffer.getError(), path));
+  return (*buffer)->getBuffer().str();
+}
+
+namespace {
+/// A module's kernel and memory for its operands.
+class Launch {
+public:
+  Launch(const CudaContext &gpu, const std::string &ptx) : gpu(gpu) {
+    const CudaApi &api = gpu.api();
+    StringRef line = StringRef(ptx).split('\n').first;
+    auto [name, rest] = line.drop_front(3).split(": ");
+    symbol = name.str();
+    SmallVector<StringRef> words;
+    rest.split(words, ' ');
+    words[0].getAsInteger(10, blocks);
+    words[3].getAsInteger(10, threads);
+    words[5].getAsInteger(10, sharedBytes);
+    for (StringRef word : ArrayRef(words).drop_front(7)) {
+      size_t bytes;
+      if (word.getAsInteger(10, bytes)) {
+        inputs = sizes.size();
+        continue;
+      }
+      sizes.push_back(bytes);
+      addresses.emplace_back();
+      checkCuda(api.memAlloc(&addresses.back(), bytes + guardBytes), symbol);
+    }
+    checkCuda(api.moduleLoadDataEx(&module, ptx.c_str(), 0, nullptr, nullptr),
+              symbol + ": loading");
+    checkCuda(api.moduleGetFunction(&function, module, symbol.c_str()), symbol);
+  }
+
+  ~Launch() {
+    for (DevicePointer address : addresses)
+      gpu.api().memFree(address);
+    gpu.api().moduleUnload(module);
+  }
+
+  void fill(size_t operand, unsigned char byte) {
+    checkCuda(gpu.api().memsetD8Async(addresses[operand], byte,
+                                      sizes[operand] + guardBytes,
+                                      gpu.stream()),
+              symbol);
+  }
+  void write(size_t operand, const char *bytes) {
+    checkCuda(gpu.api().memcpyHtoDAsync(addresses[operand], bytes,
+                                        sizes[operand], gpu.stream()),
+              symbol);
+  }
+  std::string read(size_t operand) {
+    std::string bytes(sizes[operand] + guardBytes, 0);
+    checkCuda(gpu.api().memcpyDtoHAsync(bytes.data(), addresses[operand],
+                                        bytes.size(), gpu.stream()),
+              symbol);
+    check(gpu.synchronize(symbol));
+    return bytes;
+  }
+  void run() {
+    std::vector<void *> parameters;
+    for (DevicePointer &address : addresses)
+      parameters.push_back(&address);
+    checkCuda(gpu.api().launchKernel(function, blocks, 1, 1, threads, 1, 1,
+                                     sharedBytes, gpu.stream(),
+                                     parameters.data(), nullptr),
+              symbol);
+  }
+
+  std::string symbol;
+  size_t inputs = 0;
+  std::vector<size_t> sizes;
+
+private:
+  const CudaContext &gpu;
+  unsigned blocks = 0, threads = 0, sharedBytes = 0;
+  std::vector<DevicePointer> addresses;
+  Module module = nullptr;
+  Function function = nullptr;
+};
+} // namespace
+
+/// The number of `type` at `place`.
+static double getNumber(StringRef type, const char *place) {
+  auto as = [&](auto number) {
+    memcpy(&number, place, sizeof(number));
+    return number;
+  };
+  if (type == "bf16") {
+    uint32_t bits = uint32_t(as(uint16_t())) << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+  }
+  if (type == "f16")
+    return static_cast<double>(as(_Float16()));
+  if (type == "f32")
+    return as(float());
+  if (type == "f64")
+    return as(double());
+  if (type == "i64")
+    return static_cast<double>(as(int64_t()));
+  if (type == "i32")
+    return as(int32_t());
+  return as(int8_t());
+}
+
+/// Runs one case; whether every number is right.
+static bool runCase(const CudaContext &gpu, const std::string &stem) {
+  std::string ptx = readFile(stem + ".ptx"), data = readFile(stem + ".case");
+  Launch launch(gpu, ptx);
+  size_t end = data.find("\n\n");
+  SmallVector<StringRef> lines;
+  StringRef(data).take_front(end).split(lines, '\n');
+  double tolerance;
+  lines[0].getAsDouble(tolerance);
+  std::vector<std::string> types;
+  for (StringRef line : ArrayRef(lines).drop_front())
+    if (line != "->")
+      types.push_back(line.split(' ').first.str());
+  const char *next = data.data() + end + 2;
+  for (size_t i = 0; i < launch.inputs; next += launch.sizes[i++])
+    launch.write(i, next);
+  for (size_t i = launch.inputs; i < types.size(); ++i)
+    launch.fill(i, poison);
+  launch.run();
+
+  bool isRight = true;
+  for (size_t i = launch.inputs; i < types.size(); ++i) {
+    std::string bytes = launch.read(i);
+    StringRef type = types[i];
+    size_t width = type == "f64" || type == "i64"    ? 8
+                   : type == "f32" || type == "i32"  ? 4
+                   : type == "bf16" || type == "f16" ? 2
+                                                     : 1;
+    double worst = 0;
+    size_t count = launch.sizes[i] / width;
+    for (size_t j = 0; j < count; ++j, next += sizeof(double)) {
+      double expected;
+      memcpy(&expected, next, sizeof(double));
+      double number = getNumber(type, bytes.data() + j * width);
+      double difference =
+          std::fabs(number - expected) / (1 + std::fabs(expected));
+      if (std::isnan(expected) && std::isnan(number))
+        difference = 0;
+      if (number == expected)
+        difference = 0;
+      if (!(difference <= worst))
+        worst = difference;
+      if (std::isnan(worst))
+        break;
+    }
+    StringRef guard = StringRef(bytes).drop_front(launch.sizes[i]);
+    bool isIntact = guard.find_first_not_of('\xff') == StringRef::npos;
+    if (worst <= tolerance && isIntact)
+      continue;
+    isRight = false;
+    outs() << sys::path::stem(stem) << ": result " << i - launch.inputs
+           << format(" differs by %g, may by %g%s\n", worst, tolerance,
+                     isIntact ? "" : "; written behind its end");
+  }
+  return isRight;
+}
+
+/// Microseconds of one of `count` runs of `work` on the stream.
+static double timeRuns(const CudaContext &gpu, function_ref<void()> work) {
+  constexpr int count = 50;
+  const CudaApi &api = gpu.api();
+  Event begin, end;
+  checkCuda(api.eventCreate(&begin, 0), "event");
+  checkCuda(api.eventCreate(&end, 0), "event");
+  for (int i = 0; i < 5; ++i)
+    work();
+  checkCuda(api.eventRecord(begin, gpu.stream()), "event");
+  for (int i = 0; i < count; ++i)
+    work();
+  checkCuda(api.eventRecord(end, gpu.stream()), "event");
+  checkCuda(api.eventSynchronize(end), "event");
+  float milliseconds;
+  checkCuda(api.eventElapsedTime(&milliseconds, begin, end), "event");
+  return milliseconds * 1000 / count;
+}
+
+static void timeKernel(const CudaContext &gpu, StringRef path) {
+  Launch launch(gpu, readFile(path));
+  double bytes = 0;
+  for (size_t i = 0; i < launch.sizes.size(); ++i) {
+    launch.fill(i, 0);
+    bytes += static_cast<double>(launch.sizes[i]);
+  }
+  double time = timeRuns(gpu, [&] { launch.run(); });
+  DevicePointer from, to;
+  auto half = static_cast<size_t>(bytes / 2);
+  checkCuda(gpu.api().memAlloc(&from, half), "copy");
+  checkCuda(gpu.api().memAlloc(&to, half), "copy");
+  double copy = timeRuns(gpu, [&] {
+    checkCuda(gpu.api().memcpyDtoDAsync(to, from, half, gpu.stream()), "copy");
+  });
+  gpu.api().memFree(from);
+  gpu.api().memFree(to);
+  outs() << sys::path::stem(path)
+         << format(": %.1f us, %.0f GB/s; a copy of as many bytes %.1f us, "
+                   "%.0f GB/s: %.1f %%\n",
+                   time, bytes / time / 1e3, copy, bytes / copy / 1e3,
+                   100 * copy / time);
+}
+
+int main(int count, char **arguments) {
+  if (count < 2) {
+    errs() << "usage: run-gpu-cases FOLDER | --time FILE.ptx...\n";
+    return 64;
+  }
+  auto gpu = check(CudaContext::create());
+  outs() << gpu->gpu().name << "\n";
+  if (StringRef(arguments[1]) == "--time") {
+    for (int i = 2; i < count; ++i)
+      timeKernel(*gpu, arguments[i]);
+    return 0;
+  }
+  std::error_code error;
+  std::set<std::string> stems;
+  for (sys::fs::directory_iterator file(arguments[1], error), end;
+       file != end && !error; file.increment(error))
+    if (sys::path::extension(file->path()) == ".case")
+      stems.insert(StringRef(file->path()).drop_back(5).str());
+  size_t right = 0;
+  for (const std::string &stem : stems)
+    right += runCase(*gpu, stem);
+  outs() << right << " of " << stems.size() << " kernels are right\n";
+  return right == stems.size() && right > 0 ? 0 : 1;
+}
