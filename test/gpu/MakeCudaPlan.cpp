@@ -31,8 +31,10 @@ class Model {
 public:
   Model(CudaPlan &plan, int64_t pictures, uint64_t workspaceBytes)
       : plan(plan), batch(2 * pictures) {
-    if (workspaceBytes)
+    if (workspaceBytes) {
       workspace = plan.arena(workspaceBytes);
+      attentionWorkspace = plan.arena(1024);
+    }
   }
 
   void build();
@@ -44,7 +46,7 @@ private:
 
   CudaPlan &plan;
   int64_t batch;
-  proto::Place workspace;
+  proto::Place workspace, attentionWorkspace;
 };
 
 } // namespace
@@ -77,6 +79,7 @@ void Model::addAttention(unsigned qkv, unsigned to) {
   attention->set_value_dim(dim);
   attention->set_scale(0.11785113f);
   attention->set_type(proto::BF16);
+  *attention->mutable_workspace() = attentionWorkspace;
   *attention->mutable_q() = makeOperand(plan.place(qkv), tokens, 3, heads, dim);
   *attention->mutable_k() =
       makeOperand(plan.place(qkv, width), tokens, 3, heads, dim);

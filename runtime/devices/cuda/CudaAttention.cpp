@@ -3,9 +3,10 @@
 // The pattern that cuDNN's fused engine looks for, in its order:
 //
 //   s = q k^T;  t = s * scale;  m = max t;  e = exp(t - m);  z = sum e;
-//   p = e / z, in the type of v;  o = p v
+//   l = m + log z;  p = e / z, in the type of v;  o = p v
 //
-// Everything between q, k, v and o is virtual.
+// Everything between q, k, v and o is virtual, and l where nobody wants it; it
+// belongs to the pattern all the same.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,10 +41,23 @@ static std::string describe(const proto::Attention &attention) {
   return text;
 }
 
+static std::optional<DnnType> dnnType(ElementType type) {
+  switch (type) {
+  case ElementType::F32:
+    return DnnF32;
+  case ElementType::F16:
+    return DnnF16;
+  case ElementType::BF16:
+    return DnnBF16;
+  default:
+    return std::nullopt;
+  }
+}
+
 /// Rows of an operand that do not begin at multiples of 16 bytes.
 static bool misaligned(const proto::Attention::Operand &operand,
-                       DevicePointer address) {
-  constexpr int64_t elements = dnnAlignment / 2;
+                       DevicePointer address, int64_t elementBytes) {
+  int64_t elements = dnnAlignment / elementBytes;
   return address % dnnAlignment || operand.batch_stride() % elements ||
          operand.token_stride() % elements || operand.head_stride() % elements;
 }
@@ -52,16 +66,14 @@ static bool misaligned(const proto::Attention::Operand &operand,
 static std::string unsupportedPart(const proto::Attention &attention,
                                    const CudaAddresses &addresses) {
   ElementType type = plan::elementType(attention.type());
-  if (type != ElementType::BF16 && type != ElementType::F16)
-    return std::string("the type ") + plan::elementName(type) +
-           " (bf16 and f16 are)";
+  if (!dnnType(type))
+    return std::string("the type ") + plan::elementName(type);
   if (present(attention.mask()))
     return "a mask";
-  if (present(attention.log_sum_exp()))
-    return "log_sum_exp";
   for (const proto::Attention::Operand *operand :
        {&attention.q(), &attention.k(), &attention.v(), &attention.output()})
-    if (misaligned(*operand, addresses(operand->place())))
+    if (misaligned(*operand, addresses(operand->place()),
+                   plan::elementBytes(type)))
       return "rows that do not begin at multiples of 16 bytes";
   return "";
 }
@@ -80,6 +92,8 @@ public:
           attention.output().place()})
       pointers.push_back(asPointer(addresses(place)));
     pointers.push_back(&scale);
+    if (present(attention.log_sum_exp()))
+      pointers.push_back(asPointer(addresses(attention.log_sum_exp())));
     workspace = asPointer(addresses(attention.workspace()));
   }
 
@@ -103,7 +117,7 @@ private:
   std::string title;
   GraphBuilder builder;
   float scale;
-  // Of q, k, v, output and scale.
+  // Of q, k, v, output, scale and log_sum_exp where that is wanted.
   std::vector<int64_t> ids;
   std::vector<void *> pointers;
   void *workspace;
@@ -113,9 +127,7 @@ private:
 } // namespace
 
 llvm::Error AttentionCommand::makeGraph(const proto::Attention &attention) {
-  DnnType type = plan::elementType(attention.type()) == ElementType::BF16
-                     ? DnnBF16
-                     : DnnF16;
+  DnnType type = *dnnType(plan::elementType(attention.type()));
   int64_t batch = attention.batch(), heads = attention.heads();
   int64_t keyHeads = heads / std::max<int64_t>(attention.key_head_group(), 1);
   int64_t queries = attention.query_tokens(), keys = attention.key_tokens();
@@ -134,12 +146,30 @@ llvm::Error AttentionCommand::makeGraph(const proto::Attention &attention) {
   DnnTensor scores = virtualTensor(DnnF32, {batch, heads, queries, keys});
   DnnTensor row = virtualTensor(DnnF32, {batch, heads, queries, 1});
   DnnTensor weights = virtualTensor(type, {batch, heads, queries, keys});
-  enum { Q = 1, K, V, O, Scale, S, T, Max, Shifted, Exp, Sum, P };
+  // [batch, heads, query_tokens] without gaps, as virtual tensors are.
+  DnnTensor logSumExp = row;
+  logSumExp.isVirtual = !present(attention.log_sum_exp());
+  enum {
+    Q = 1,
+    K,
+    V,
+    O,
+    Scale,
+    LogSumExp,
+    S,
+    T,
+    Max,
+    Shifted,
+    Exp,
+    Sum,
+    Log,
+    P
+  };
   for (const DnnTensor &tensor :
        {strided(attention.q(), heads, queries, dim), key,
         strided(attention.v(), keyHeads, keys, valueDim),
-        strided(attention.output(), heads, queries, valueDim), number, scores,
-        scores, row, scores, scores, row, weights}) {
+        strided(attention.output(), heads, queries, valueDim), number,
+        logSumExp, scores, scores, row, scores, scores, row, row, weights}) {
     llvm::Expected<int64_t> id = builder.addTensor(tensor);
     if (!id)
       return id.takeError();
@@ -157,6 +187,10 @@ llvm::Error AttentionCommand::makeGraph(const proto::Attention &attention) {
   if (llvm::Error error = builder.addPointwise(DnnExp, Shifted, 0, Exp))
     return error;
   if (llvm::Error error = builder.addReduction(DnnSum, Exp, Sum))
+    return error;
+  if (llvm::Error error = builder.addPointwise(DnnLog, Sum, 0, Log))
+    return error;
+  if (llvm::Error error = builder.addPointwise(DnnAdd, Max, Log, LogSumExp))
     return error;
   if (llvm::Error error = builder.addPointwise(DnnDiv, Exp, Sum, P))
     return error;

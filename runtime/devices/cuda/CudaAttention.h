@@ -13,7 +13,7 @@ namespace dit::runtime::cuda {
 ///
 /// bf16 and f16, head dimensions that are multiples of 8, q, k, v and output
 /// with any strides whose rows begin at multiples of 16 bytes, several query
-/// heads a key head. A mask, log_sum_exp, fp32 and whatever cuDNN refuses are
+/// heads a key head. A mask, fp32 and whatever cuDNN refuses are
 /// Exit::Unsupported with the shape.
 llvm::Expected<std::unique_ptr<CudaCommand>>
 createAttention(const proto::Attention &attention,

@@ -86,7 +86,14 @@ enum DnnAttributeType : int {
 /// cudnnDataType_t, cudnnPointwiseMode_t, cudnnReduceTensorOp_t,
 /// cudnnBackendHeurMode_t.
 enum DnnType : int { DnnF32 = 0, DnnF16 = 2, DnnBF16 = 9 };
-enum DnnPointwise : int { DnnMul = 1, DnnDiv = 6, DnnSub = 9, DnnExp = 13 };
+enum DnnPointwise : int {
+  DnnAdd = 0,
+  DnnMul = 1,
+  DnnDiv = 6,
+  DnnSub = 9,
+  DnnExp = 13,
+  DnnLog = 15,
+};
 enum DnnReduction : int { DnnSum = 0, DnnMax = 3 };
 enum DnnHeuristics : int { DnnFallback = 2, DnnModeA = 3 };
 

@@ -22,6 +22,8 @@ struct Case {
   int64_t batch, heads, queries, keys, dim;
   int64_t group = 1;
   float scale = 0; // 0: 1 / sqrt(dim)
+  bool logSumExp = false;
+  uint64_t workspace = 1024;
 };
 
 class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
@@ -31,7 +33,7 @@ class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
 struct Problem {
   CudaPlan plan;
   proto::Attention attention;
-  unsigned q, kv, output;
+  unsigned q, kv, output, logSumExp;
   std::vector<float> valuesQ, valuesKv;
 };
 
@@ -44,6 +46,8 @@ static void build(const Case &test, Problem &p) {
   p.q = p.plan.addGlobal("q", test.type, {sizeQ});
   p.kv = p.plan.addGlobal("kv", test.type, {sizeKv});
   p.output = p.plan.addGlobal("output", test.type, {sizeQ});
+  p.logSumExp = p.plan.addGlobal("log_sum_exp", ElementType::F32,
+                                 {test.batch, test.heads, test.queries});
   p.valuesQ = randomValues(test.type, sizeQ, 1);
   p.valuesKv = randomValues(test.type, sizeKv, 2);
   proto::Attention &attention = p.attention;
@@ -56,6 +60,10 @@ static void build(const Case &test, Problem &p) {
   attention.set_key_head_group(test.group);
   attention.set_scale(test.scale ? test.scale : 1 / std::sqrt(test.dim));
   attention.set_type(static_cast<proto::ElementType>(test.type));
+  if (test.logSumExp)
+    *attention.mutable_log_sum_exp() = p.plan.place(p.logSumExp);
+  if (test.workspace)
+    *attention.mutable_workspace() = p.plan.arena(test.workspace);
   *attention.mutable_q() =
       makeOperand(p.plan.place(p.q), test.queries, 1, test.heads, test.dim);
   *attention.mutable_k() =
@@ -66,10 +74,10 @@ static void build(const Case &test, Problem &p) {
       p.plan.place(p.output), test.queries, 1, test.heads, test.dim);
 }
 
-/// One output row, in double.
-static std::vector<double> reference(const Case &test, const Problem &p,
-                                     int64_t batch, int64_t head,
-                                     int64_t query) {
+/// One output row and its log-sum-exp, in double.
+static std::pair<std::vector<double>, double>
+reference(const Case &test, const Problem &p, int64_t batch, int64_t head,
+          int64_t query) {
   int64_t keyHeads = test.heads / test.group;
   const float *q =
       &p.valuesQ[((batch * test.queries + query) * test.heads + head) *
@@ -93,7 +101,7 @@ static std::vector<double> reference(const Case &test, const Problem &p,
   for (int64_t key = 0; key != test.keys; ++key)
     for (int64_t d = 0; d != test.dim; ++d)
       output[d] += scores[key] / sum * row(key, 1)[d];
-  return output;
+  return {output, largest + std::log(sum)};
 }
 
 TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
@@ -109,8 +117,10 @@ TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
   writeValues(**executor, p.q, p.valuesQ);
   writeValues(**executor, p.kv, p.valuesKv);
   poison(**executor, p.output);
+  poison(**executor, p.logSumExp);
   runForward(**executor);
   std::vector<float> output = readValues(**executor, p.output);
+  std::vector<float> logSumExp = readValues(**executor, p.logSumExp);
   double error = 0, norm = 0;
   int64_t rows = test.batch * test.heads * test.queries;
   // Every row of small problems, every 61st or so of large ones.
@@ -120,7 +130,9 @@ TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
   for (int64_t n = 0; n < rows; n += step) {
     int64_t query = n % test.queries, head = n / test.queries % test.heads;
     int64_t batch = n / test.queries / test.heads;
-    std::vector<double> exact = reference(test, p, batch, head, query);
+    auto [exact, exactLog] = reference(test, p, batch, head, query);
+    if (test.logSumExp)
+      ASSERT_NEAR(logSumExp[n], exactLog, 1e-3) << "row " << n;
     for (int64_t d = 0; d != test.dim; ++d) {
       double actual =
           output[((batch * test.queries + query) * test.heads + head) *
@@ -131,27 +143,32 @@ TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
     }
   }
   // Weights and outputs are rounded once each to the type.
-  double allowed = test.type == BF16 ? 4e-3 : 6e-4;
+  double allowed = test.type == BF16 ? 4e-3 : test.type == F16 ? 6e-4 : 3e-6;
   EXPECT_LE(std::sqrt(error / norm), allowed);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, CudaAttentionTest,
-    ::testing::Values(Case{"bf16_d64", BF16, 2, 6, 64, 64, 64},
-                      Case{"f16_d64", F16, 2, 6, 64, 64, 64},
-                      Case{"bf16_d72", BF16, 2, 16, 256, 256, 72},
-                      Case{"f16_d72", F16, 2, 16, 256, 256, 72},
-                      Case{"bf16_d48", BF16, 1, 4, 49, 49, 48},
-                      Case{"bf16_d32", BF16, 2, 4, 196, 196, 32},
-                      Case{"bf16_d80", BF16, 1, 3, 100, 100, 80},
-                      Case{"bf16_d96", BF16, 1, 2, 128, 128, 96},
-                      Case{"bf16_d128", BF16, 1, 2, 300, 300, 128},
-                      Case{"bf16_cross", BF16, 2, 8, 300, 77, 64},
-                      Case{"bf16_cross_d72", BF16, 2, 8, 256, 13, 72},
-                      Case{"bf16_one_query", BF16, 3, 2, 1, 65, 64},
-                      Case{"bf16_groups", BF16, 2, 8, 64, 64, 64, 4},
-                      Case{"bf16_scale", BF16, 1, 2, 64, 64, 64, 1, 0.5},
-                      Case{"bf16_long", BF16, 1, 2, 4096, 4096, 72}),
+    ::testing::Values(
+        Case{"bf16_d64", BF16, 2, 6, 64, 64, 64},
+        Case{"f16_d64", F16, 2, 6, 64, 64, 64},
+        Case{"bf16_d72", BF16, 2, 16, 256, 256, 72},
+        Case{"f16_d72", F16, 2, 16, 256, 256, 72},
+        Case{"bf16_d48", BF16, 1, 4, 49, 49, 48},
+        Case{"bf16_d32", BF16, 2, 4, 196, 196, 32},
+        Case{"bf16_d80", BF16, 1, 3, 100, 100, 80},
+        Case{"bf16_d96", BF16, 1, 2, 128, 128, 96},
+        Case{"bf16_d128", BF16, 1, 2, 300, 300, 128},
+        Case{"bf16_cross", BF16, 2, 8, 300, 77, 64},
+        Case{"bf16_cross_d72", BF16, 2, 8, 256, 13, 72},
+        Case{"bf16_one_query", BF16, 3, 2, 1, 65, 64},
+        Case{"bf16_groups", BF16, 2, 8, 64, 64, 64, 4},
+        Case{"bf16_scale", BF16, 1, 2, 64, 64, 64, 1, 0.5},
+        Case{"bf16_log_sum_exp", BF16, 2, 4, 100, 100, 72, 1, 0, true},
+        Case{"bf16_no_workspace", BF16, 2, 4, 256, 256, 72, 1, 0, false, 0},
+        Case{"f32_d64", ElementType::F32, 2, 6, 64, 64, 64},
+        Case{"f32_d72", ElementType::F32, 2, 4, 100, 100, 72},
+        Case{"bf16_long", BF16, 1, 2, 4096, 4096, 72}),
     [](const auto &info) { return std::string(info.param.name); });
 
 TEST(CudaAttentionRefusalTest, WhatIsNotSupportedIsNamedWithTheShape) {
@@ -171,8 +188,8 @@ TEST(CudaAttentionRefusalTest, WhatIsNotSupportedIsNamedWithTheShape) {
     return text;
   };
   auto none = [](Problem &) {};
-  Case fp32{"", ElementType::F32, 1, 2, 64, 64, 64};
-  EXPECT_NE(refusal(fp32, none).find("the type f32"), std::string::npos);
+  Case fp64{"", ElementType::F64, 1, 2, 64, 64, 64};
+  EXPECT_NE(refusal(fp64, none).find("the type f64"), std::string::npos);
   Case odd{"", BF16, 1, 2, 64, 64, 20};
   EXPECT_NE(refusal(odd, none).find("16 bytes"), std::string::npos);
   Case plain{"", BF16, 1, 2, 64, 64, 64};

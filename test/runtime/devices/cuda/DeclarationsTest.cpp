@@ -12,8 +12,8 @@
 #include "runtime/devices/cuda/CudaApi.h"
 #include "runtime/devices/cuda/CudnnApi.h"
 
-#include <gtest/gtest.h>
 #include <cstddef>
+#include <gtest/gtest.h>
 #include <type_traits>
 
 using namespace dit::runtime::cuda;
