@@ -177,14 +177,14 @@ Value KernelEmitter::emitLayerNorm(LayerNormOp op, unsigned result,
     Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
       return emitElement(input, at);
     });
-    return lanes.div(sum, lanes.constant(sum.getType(), size));
+    return lanes.divideFast(sum, lanes.constant(sum.getType(), size));
   }
   Value mean = emitElement(op.getMean(), row);
   Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
     Value centred = lanes.sub(emitElement(input, at), mean);
     return lanes.mul(centred, centred);
   });
-  Value variance = lanes.div(sum, lanes.constant(sum.getType(), size));
+  Value variance = lanes.divideFast(sum, lanes.constant(sum.getType(), size));
   return emitRsqrt(lanes, lanes.add(variance, op.getEps().convertToDouble()));
 }
 
@@ -204,7 +204,7 @@ Value KernelEmitter::emitRmsNorm(RmsNormOp op, unsigned result,
     return lanes.mul(element, element);
   });
   auto size = static_cast<double>(type.getShape().back());
-  Value mean = lanes.div(sum, lanes.constant(sum.getType(), size));
+  Value mean = lanes.divideFast(sum, lanes.constant(sum.getType(), size));
   return emitRsqrt(lanes, lanes.add(mean, op.getEps().convertToDouble()));
 }
 
@@ -234,7 +234,7 @@ Value KernelEmitter::emitSoftmax(SoftmaxOp op, unsigned part,
     Value sum = reduceRow(ReduceKind::Sum, input, row, [&](const Index &at) {
       return emitElement(result, at, 1);
     });
-    return lanes.div(lanes.constant(sum.getType(), 1.0), sum);
+    return lanes.divideFast(lanes.constant(sum.getType(), 1.0), sum);
   }
   }
 }

@@ -301,8 +301,15 @@ Value dit::codegen::emitCos(LaneBuilder &lanes, Value x) {
 }
 
 Value dit::codegen::emitRsqrt(LaneBuilder &lanes, Value x) {
-  return lanes.div(lanes.constant(x.getType(), 1.0),
-                   lanes.make<math::SqrtOp>(x));
+  Value root = lanes.make<math::SqrtOp>(x);
+  Value result = lanes.divideFast(lanes.constant(x.getType(), 1.0), root);
+  // One instruction, to 2^-22.9, where both say that they may be.
+  if (lanes.target.hasApproximations && !FloatFormat(lanes, x).isDouble) {
+    auto flags = arith::FastMathFlags::afn | arith::FastMathFlags::arcp;
+    root.getDefiningOp<math::SqrtOp>().setFastmath(flags);
+    result.getDefiningOp<arith::DivFOp>().setFastmath(flags);
+  }
+  return result;
 }
 
 Value dit::codegen::emitSigmoid(LaneBuilder &lanes, Value x) {

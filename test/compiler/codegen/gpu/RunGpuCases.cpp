@@ -201,7 +201,8 @@ static double timeRuns(const CudaContext &gpu, function_ref<void()> work) {
   Event begin, end;
   checkCuda(api.eventCreate(&begin, 0), "event");
   checkCuda(api.eventCreate(&end, 0), "event");
-  for (int i = 0; i < 5; ++i)
+  // Long enough for the clock to rise.
+  for (int i = 0; i < 20 * count; ++i)
     work();
   checkCuda(api.eventRecord(begin, gpu.stream()), "event");
   for (int i = 0; i < count; ++i)
