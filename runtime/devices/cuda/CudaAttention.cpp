@@ -2,8 +2,8 @@
 //
 // The pattern that cuDNN's fused engine looks for, in its order:
 //
-//   s = q k^T;  t = s * scale;  m = max t;  e = exp(t - m);  z = sum e;
-//   l = m + log z;  p = e / z, in the type of v;  o = p v
+//   s = q k^T;  t = s * scale (+ mask);  m = max t;  e = exp(t - m);
+//   z = sum e;  l = m + log z;  p = e / z, in the type of v;  o = p v
 //
 // Everything between q, k, v and o is virtual, and l where nobody wants it; it
 // belongs to the pattern all the same.
@@ -68,8 +68,10 @@ static std::string unsupportedPart(const proto::Attention &attention,
   ElementType type = plan::elementType(attention.type());
   if (!dnnType(type))
     return std::string("the type ") + plan::elementName(type);
-  if (present(attention.mask()))
-    return "a mask";
+  if (present(attention.mask()) && (attention.mask_key_stride() != 1 ||
+                                    addresses(attention.mask()) % dnnAlignment))
+    return "a mask whose rows have gaps or whose begin is not a multiple of 16 "
+           "bytes";
   for (const proto::Attention::Operand *operand :
        {&attention.q(), &attention.k(), &attention.v(), &attention.output()})
     if (misaligned(*operand, addresses(operand->place()),
@@ -85,17 +87,10 @@ public:
   AttentionCommand(const proto::Attention &attention,
                    const CudaAddresses &addresses,
                    std::shared_ptr<DnnLibrary> library)
-      : library(std::move(library)), title(describe(attention)),
-        builder(*this->library), scale(attention.scale()) {
-    for (const proto::Place &place :
-         {attention.q().place(), attention.k().place(), attention.v().place(),
-          attention.output().place()})
-      pointers.push_back(asPointer(addresses(place)));
-    pointers.push_back(&scale);
-    if (present(attention.log_sum_exp()))
-      pointers.push_back(asPointer(addresses(attention.log_sum_exp())));
-    workspace = asPointer(addresses(attention.workspace()));
-  }
+      : library(std::move(library)), addresses(addresses),
+        title(describe(attention)), builder(*this->library),
+        scale(attention.scale()),
+        workspace(asPointer(addresses(attention.workspace()))) {}
 
   llvm::Error prepare(const proto::Attention &attention);
 
@@ -110,91 +105,107 @@ public:
   std::string name() const override { return title; }
 
 private:
-  llvm::Error makeGraph(const proto::Attention &attention);
+  void makeGraph(const proto::Attention &attention);
   llvm::Error makePack();
+  /// A tensor in memory.
+  int64_t addOperand(const DnnTensor &tensor, void *pointer) {
+    ids.push_back(builder.addTensor(tensor));
+    pointers.push_back(pointer);
+    return ids.back();
+  }
 
   std::shared_ptr<DnnLibrary> library;
+  const CudaAddresses &addresses;
   std::string title;
   GraphBuilder builder;
   float scale;
-  // Of q, k, v, output, scale and log_sum_exp where that is wanted.
-  std::vector<int64_t> ids;
-  std::vector<void *> pointers;
   void *workspace;
+  std::vector<int64_t> ids; // of the tensors in memory, and where they are
+  std::vector<void *> pointers;
   std::optional<Descriptor> execution, pack;
 };
 
 } // namespace
 
-llvm::Error AttentionCommand::makeGraph(const proto::Attention &attention) {
+/// The mask's tensor; dimensions along which it does not change are 1.
+static DnnTensor maskTensor(const proto::Attention &attention) {
+  int64_t keys = attention.key_tokens();
+  DnnTensor mask{
+      DnnF32,
+      {attention.batch(), attention.heads(), attention.query_tokens(), keys},
+      {attention.mask_batch_stride(), attention.mask_head_stride(),
+       attention.mask_query_stride(), 1}};
+  for (unsigned i = 0; i != 3; ++i)
+    if (mask.strides[i] == 0) {
+      mask.dimensions[i] = 1;
+      mask.strides[i] = keys;
+    }
+  return mask;
+}
+
+void AttentionCommand::makeGraph(const proto::Attention &attention) {
   DnnType type = *dnnType(plan::elementType(attention.type()));
   int64_t batch = attention.batch(), heads = attention.heads();
   int64_t keyHeads = heads / std::max<int64_t>(attention.key_head_group(), 1);
   int64_t queries = attention.query_tokens(), keys = attention.key_tokens();
   int64_t dim = attention.head_dim(), valueDim = attention.value_dim();
-  auto strided = [&](const proto::Attention::Operand &operand, int64_t heads,
-                     int64_t tokens, int64_t dim) {
-    return DnnTensor{type,
+  auto addStrided = [&](const proto::Attention::Operand &operand, int64_t heads,
+                        int64_t tokens, int64_t dim, bool transposed = false) {
+    DnnTensor tensor{type,
                      {batch, heads, tokens, dim},
                      {operand.batch_stride(), operand.head_stride(),
                       operand.token_stride(), 1}};
+    if (transposed) {
+      std::swap(tensor.dimensions[2], tensor.dimensions[3]);
+      std::swap(tensor.strides[2], tensor.strides[3]);
+    }
+    return addOperand(tensor, asPointer(addresses(operand.place())));
   };
-  DnnTensor key = strided(attention.k(), keyHeads, keys, dim);
-  std::swap(key.dimensions[2], key.dimensions[3]);
-  std::swap(key.strides[2], key.strides[3]);
-  DnnTensor number{DnnF32, {1, 1, 1, 1}, {1, 1, 1, 1}, false, true};
-  DnnTensor scores = virtualTensor(DnnF32, {batch, heads, queries, keys});
-  DnnTensor row = virtualTensor(DnnF32, {batch, heads, queries, 1});
-  DnnTensor weights = virtualTensor(type, {batch, heads, queries, keys});
-  // [batch, heads, query_tokens] without gaps, as virtual tensors are.
-  DnnTensor logSumExp = row;
-  logSumExp.isVirtual = !present(attention.log_sum_exp());
-  enum {
-    Q = 1,
-    K,
-    V,
-    O,
-    Scale,
-    LogSumExp,
-    S,
-    T,
-    Max,
-    Shifted,
-    Exp,
-    Sum,
-    Log,
-    P
+  auto addScores = [&](DnnType type) {
+    return builder.addTensor(
+        virtualTensor(type, {batch, heads, queries, keys}));
   };
-  for (const DnnTensor &tensor :
-       {strided(attention.q(), heads, queries, dim), key,
-        strided(attention.v(), keyHeads, keys, valueDim),
-        strided(attention.output(), heads, queries, valueDim), number,
-        logSumExp, scores, scores, row, scores, scores, row, row, weights}) {
-    llvm::Expected<int64_t> id = builder.addTensor(tensor);
-    if (!id)
-      return id.takeError();
-    if (ids.size() != pointers.size())
-      ids.push_back(*id);
+  // One number a row; [batch, heads, query_tokens] without gaps.
+  DnnTensor column = virtualTensor(DnnF32, {batch, heads, queries, 1});
+
+  int64_t q = addStrided(attention.q(), heads, queries, dim);
+  int64_t k = addStrided(attention.k(), keyHeads, keys, dim, true);
+  int64_t v = addStrided(attention.v(), keyHeads, keys, valueDim);
+  int64_t o = addStrided(attention.output(), heads, queries, valueDim);
+  int64_t factor =
+      addOperand({DnnF32, {1, 1, 1, 1}, {1, 1, 1, 1}, false, true}, &scale);
+
+  int64_t products = addScores(DnnF32), scores = addScores(DnnF32);
+  builder.addMatmul(q, k, products);
+  builder.addPointwise(DnnMul, products, factor, scores);
+  if (present(attention.mask())) {
+    int64_t mask = addOperand(maskTensor(attention),
+                              asPointer(addresses(attention.mask())));
+    int64_t masked = addScores(DnnF32);
+    builder.addPointwise(DnnAdd, scores, mask, masked);
+    scores = masked;
   }
-  if (llvm::Error error = builder.addMatmul(Q, K, S))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnMul, S, Scale, T))
-    return error;
-  if (llvm::Error error = builder.addReduction(DnnMax, T, Max))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnSub, T, Max, Shifted))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnExp, Shifted, 0, Exp))
-    return error;
-  if (llvm::Error error = builder.addReduction(DnnSum, Exp, Sum))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnLog, Sum, 0, Log))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnAdd, Max, Log, LogSumExp))
-    return error;
-  if (llvm::Error error = builder.addPointwise(DnnDiv, Exp, Sum, P))
-    return error;
-  return builder.addMatmul(P, V, O);
+  int64_t largest = builder.addTensor(column);
+  builder.addReduction(DnnMax, scores, largest);
+  int64_t shifted = addScores(DnnF32), exponentials = addScores(DnnF32);
+  builder.addPointwise(DnnSub, scores, largest, shifted);
+  builder.addPointwise(DnnExp, shifted, 0, exponentials);
+  int64_t sum = builder.addTensor(column);
+  builder.addReduction(DnnSum, exponentials, sum);
+
+  int64_t logarithm = builder.addTensor(column);
+  builder.addPointwise(DnnLog, sum, 0, logarithm);
+  bool wanted = present(attention.log_sum_exp());
+  DnnTensor result = column;
+  result.isVirtual = !wanted;
+  int64_t logSumExp =
+      wanted ? addOperand(result, asPointer(addresses(attention.log_sum_exp())))
+             : builder.addTensor(result);
+  builder.addPointwise(DnnAdd, largest, logarithm, logSumExp);
+
+  int64_t weights = addScores(type);
+  builder.addPointwise(DnnDiv, exponentials, sum, weights);
+  builder.addMatmul(weights, v, o);
 }
 
 llvm::Error AttentionCommand::makePack() {
@@ -213,8 +224,7 @@ llvm::Error AttentionCommand::makePack() {
 }
 
 llvm::Error AttentionCommand::prepare(const proto::Attention &attention) {
-  if (llvm::Error error = makeGraph(attention))
-    return error;
+  makeGraph(attention);
   llvm::Expected<Descriptor> made =
       builder.makePlan(workspace ? attention.workspace().bytes() : 0);
   if (!made)

@@ -11,10 +11,11 @@ namespace dit::runtime::cuda {
 /// The command of an attention instruction: cuDNN's fused engine for
 /// softmax(scale Q K^T) V.
 ///
-/// bf16 and f16, head dimensions that are multiples of 8, q, k, v and output
-/// with any strides whose rows begin at multiples of 16 bytes, several query
-/// heads a key head. A mask, fp32 and whatever cuDNN refuses are
-/// Exit::Unsupported with the shape.
+/// bf16, f16 and f32; q, k, v and output with any strides whose rows begin at
+/// multiples of 16 bytes; several query heads a key head; a mask whose rows are
+/// without gaps. Whatever cuDNN refuses is Exit::Unsupported with the shape.
+/// With a workspace of 256 bytes it has engines that are up to twice as fast as
+/// those without.
 llvm::Expected<std::unique_ptr<CudaCommand>>
 createAttention(const proto::Attention &attention,
                 const CudaAddresses &addresses,

@@ -77,96 +77,78 @@ DnnTensor dit::runtime::cuda::virtualTensor(DnnType type,
           false};
 }
 
-llvm::Expected<int64_t> GraphBuilder::addTensor(const DnnTensor &tensor) {
-  llvm::Expected<Descriptor> made =
-      Descriptor::create(library, TensorDescriptor);
-  if (!made)
-    return made.takeError();
+DnnDescriptor
+GraphBuilder::add(DnnDescriptorKind kind, std::vector<Descriptor> &list,
+                  llvm::function_ref<void(Descriptor &)> setAttributes) {
+  if (failed)
+    return nullptr;
+  llvm::Expected<Descriptor> made = Descriptor::create(library, kind);
+  if (!made) {
+    failed = plan::describe(made.takeError());
+    return nullptr;
+  }
+  setAttributes(*made);
+  if (llvm::Error error = made->finalize()) {
+    failed = plan::describe(std::move(error));
+    return nullptr;
+  }
+  list.push_back(std::move(*made));
+  return list.back().get();
+}
+
+int64_t GraphBuilder::addTensor(const DnnTensor &tensor) {
   int64_t id = tensors.size() + 1;
-  made->set(TensorDataType, TypeDataType, tensor.type)
-      .setMany(TensorDimensions, TypeInt64, 4, tensor.dimensions.data())
-      .setMany(TensorStrides, TypeInt64, 4, tensor.strides.data())
-      .set(TensorUniqueId, TypeInt64, id)
-      .set(TensorByteAlignment, TypeInt64, dnnAlignment)
-      .set(TensorIsVirtual, TypeBoolean, tensor.isVirtual)
-      .set(TensorIsByValue, TypeBoolean, tensor.isByValue);
-  if (llvm::Error error = made->finalize())
-    return std::move(error);
-  tensors.push_back(std::move(*made));
+  add(TensorDescriptor, tensors, [&](Descriptor &descriptor) {
+    descriptor.set(TensorDataType, TypeDataType, tensor.type)
+        .setMany(TensorDimensions, TypeInt64, 4, tensor.dimensions.data())
+        .setMany(TensorStrides, TypeInt64, 4, tensor.strides.data())
+        .set(TensorUniqueId, TypeInt64, id)
+        .set(TensorByteAlignment, TypeInt64, dnnAlignment)
+        .set(TensorIsVirtual, TypeBoolean, tensor.isVirtual)
+        .set(TensorIsByValue, TypeBoolean, tensor.isByValue);
+  });
   return id;
 }
 
-llvm::Error GraphBuilder::addMatmul(int64_t a, int64_t b, int64_t c) {
-  llvm::Expected<Descriptor> part =
-      Descriptor::create(library, MatmulDescriptor);
-  if (!part)
-    return part.takeError();
-  part->set(MatmulComputeType, TypeDataType, DnnF32);
-  if (llvm::Error error = part->finalize())
-    return error;
-  llvm::Expected<Descriptor> operation =
-      Descriptor::create(library, MatmulOperation);
-  if (!operation)
-    return operation.takeError();
-  operation->set(MatmulOperationA, TypeDescriptor, tensor(a))
-      .set(MatmulOperationB, TypeDescriptor, tensor(b))
-      .set(MatmulOperationC, TypeDescriptor, tensor(c))
-      .set(MatmulOperationDescriptor, TypeDescriptor, part->get());
-  if (llvm::Error error = operation->finalize())
-    return error;
-  parts.push_back(std::move(*part));
-  operations.push_back(std::move(*operation));
-  return llvm::Error::success();
+void GraphBuilder::addMatmul(int64_t a, int64_t b, int64_t c) {
+  DnnDescriptor part = add(MatmulDescriptor, parts, [](Descriptor &descriptor) {
+    descriptor.set(MatmulComputeType, TypeDataType, DnnF32);
+  });
+  add(MatmulOperation, operations, [&](Descriptor &descriptor) {
+    descriptor.set(MatmulOperationA, TypeDescriptor, tensor(a))
+        .set(MatmulOperationB, TypeDescriptor, tensor(b))
+        .set(MatmulOperationC, TypeDescriptor, tensor(c))
+        .set(MatmulOperationDescriptor, TypeDescriptor, part);
+  });
 }
 
-llvm::Error GraphBuilder::addPointwise(DnnPointwise mode, int64_t x, int64_t b,
-                                       int64_t y) {
-  llvm::Expected<Descriptor> part =
-      Descriptor::create(library, PointwiseDescriptor);
-  if (!part)
-    return part.takeError();
-  part->set(PointwiseMode, TypePointwiseMode, mode)
-      .set(PointwiseMathPrecision, TypeDataType, DnnF32);
-  if (llvm::Error error = part->finalize())
-    return error;
-  llvm::Expected<Descriptor> operation =
-      Descriptor::create(library, PointwiseOperation);
-  if (!operation)
-    return operation.takeError();
-  operation->set(PointwiseOperationDescriptor, TypeDescriptor, part->get())
-      .set(PointwiseOperationX, TypeDescriptor, tensor(x))
-      .set(PointwiseOperationY, TypeDescriptor, tensor(y));
-  if (b)
-    operation->set(PointwiseOperationB, TypeDescriptor, tensor(b));
-  if (llvm::Error error = operation->finalize())
-    return error;
-  parts.push_back(std::move(*part));
-  operations.push_back(std::move(*operation));
-  return llvm::Error::success();
+void GraphBuilder::addPointwise(DnnPointwise mode, int64_t x, int64_t b,
+                                int64_t y) {
+  DnnDescriptor part =
+      add(PointwiseDescriptor, parts, [&](Descriptor &descriptor) {
+        descriptor.set(PointwiseMode, TypePointwiseMode, mode)
+            .set(PointwiseMathPrecision, TypeDataType, DnnF32);
+      });
+  add(PointwiseOperation, operations, [&](Descriptor &descriptor) {
+    descriptor.set(PointwiseOperationDescriptor, TypeDescriptor, part)
+        .set(PointwiseOperationX, TypeDescriptor, tensor(x))
+        .set(PointwiseOperationY, TypeDescriptor, tensor(y));
+    if (b)
+      descriptor.set(PointwiseOperationB, TypeDescriptor, tensor(b));
+  });
 }
 
-llvm::Error GraphBuilder::addReduction(DnnReduction reduction, int64_t x,
-                                       int64_t y) {
-  llvm::Expected<Descriptor> part =
-      Descriptor::create(library, ReductionDescriptor);
-  if (!part)
-    return part.takeError();
-  part->set(ReductionOperator, TypeReductionOperator, reduction)
-      .set(ReductionComputeType, TypeDataType, DnnF32);
-  if (llvm::Error error = part->finalize())
-    return error;
-  llvm::Expected<Descriptor> operation =
-      Descriptor::create(library, ReductionOperation);
-  if (!operation)
-    return operation.takeError();
-  operation->set(ReductionOperationX, TypeDescriptor, tensor(x))
-      .set(ReductionOperationY, TypeDescriptor, tensor(y))
-      .set(ReductionOperationDescriptor, TypeDescriptor, part->get());
-  if (llvm::Error error = operation->finalize())
-    return error;
-  parts.push_back(std::move(*part));
-  operations.push_back(std::move(*operation));
-  return llvm::Error::success();
+void GraphBuilder::addReduction(DnnReduction reduction, int64_t x, int64_t y) {
+  DnnDescriptor part =
+      add(ReductionDescriptor, parts, [&](Descriptor &descriptor) {
+        descriptor.set(ReductionOperator, TypeReductionOperator, reduction)
+            .set(ReductionComputeType, TypeDataType, DnnF32);
+      });
+  add(ReductionOperation, operations, [&](Descriptor &descriptor) {
+    descriptor.set(ReductionOperationX, TypeDescriptor, tensor(x))
+        .set(ReductionOperationY, TypeDescriptor, tensor(y))
+        .set(ReductionOperationDescriptor, TypeDescriptor, part);
+  });
 }
 
 llvm::Expected<Descriptor> GraphBuilder::makeGraph() const {
@@ -220,6 +202,8 @@ GraphBuilder::engineConfigs(const Descriptor &graph, DnnHeuristics mode) const {
 }
 
 llvm::Expected<Descriptor> GraphBuilder::makePlan(uint64_t workspaceBytes) {
+  if (failed)
+    return failure(failed->first, failed->second);
   llvm::Expected<Descriptor> graph = makeGraph();
   if (!graph)
     return graph.takeError();

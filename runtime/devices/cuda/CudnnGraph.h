@@ -11,9 +11,13 @@
 
 #include "runtime/devices/cuda/CudaContext.h"
 #include "runtime/devices/cuda/CudnnApi.h"
+#include "runtime/plan/Failure.h"
+
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -99,23 +103,27 @@ struct DnnTensor {
 DnnTensor virtualTensor(DnnType type, std::array<int64_t, 4> dimensions);
 
 /// Puts a graph together, operation by operation; tensors are named by numbers
-/// that count from 1 and are their unique ids. Computes in fp32. Must outlive
-/// the plan it makes.
+/// that count from 1 and are their unique ids. Computes in fp32. What fails is
+/// told by makePlan(). Must outlive the plan it makes.
 class GraphBuilder {
 public:
   explicit GraphBuilder(const DnnLibrary &library) : library(library) {}
 
-  llvm::Expected<int64_t> addTensor(const DnnTensor &tensor);
-  llvm::Error addMatmul(int64_t a, int64_t b, int64_t c);
+  int64_t addTensor(const DnnTensor &tensor);
+  void addMatmul(int64_t a, int64_t b, int64_t c);
   /// y = mode(x, b), or mode(x) where b is 0.
-  llvm::Error addPointwise(DnnPointwise mode, int64_t x, int64_t b, int64_t y);
-  llvm::Error addReduction(DnnReduction operation, int64_t x, int64_t y);
+  void addPointwise(DnnPointwise mode, int64_t x, int64_t b, int64_t y);
+  void addReduction(DnnReduction operation, int64_t x, int64_t y);
 
   /// The first plan of the library's heuristics that can be made and needs at
   /// most `workspaceBytes`. Exit::Unsupported says why there is none.
   llvm::Expected<Descriptor> makePlan(uint64_t workspaceBytes);
 
 private:
+  /// Creates a descriptor, sets attributes and finalizes it; null, and what
+  /// failed kept, where that does not go.
+  DnnDescriptor add(DnnDescriptorKind kind, std::vector<Descriptor> &list,
+                    llvm::function_ref<void(Descriptor &)> setAttributes);
   DnnDescriptor tensor(int64_t id) const { return tensors[id - 1].get(); }
   llvm::Expected<Descriptor> makeGraph() const;
   llvm::Expected<std::vector<Descriptor>>
@@ -125,6 +133,8 @@ private:
   std::vector<Descriptor> tensors;
   std::vector<Descriptor> parts; // what operations and the plan refer to
   std::vector<Descriptor> operations;
+  // The first that went wrong; nothing is added after it.
+  std::optional<std::pair<plan::Exit, std::string>> failed;
 };
 
 } // namespace dit::runtime::cuda

@@ -9,6 +9,8 @@
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 
+#include <algorithm>
+
 using namespace dit::runtime;
 using namespace dit::runtime::cuda;
 
@@ -74,17 +76,24 @@ dit::runtime::cuda::captureCommands(const CudaContext &context,
       "a graph of " + std::to_string(commands.size()) + " instructions");
 }
 
-llvm::Expected<std::vector<Device::Span>>
-dit::runtime::cuda::timeCommands(const CudaContext &context,
-                                 llvm::ArrayRef<CudaCommand *> commands) {
+/// Seconds from one event to another that both came to pass.
+static llvm::Expected<double> secondsBetween(const CudaApi &api,
+                                             const Owned<Event> &begin,
+                                             const Owned<Event> &end) {
+  float milliseconds = 0;
+  if (llvm::Error error =
+          api.check(api.eventElapsedTime(&milliseconds, begin.get(), end.get()),
+                    "cuEventElapsedTime"))
+    return std::move(error);
+  return 1e-3 * milliseconds;
+}
+
+/// Runs commands with an event between each two; the first two events have
+/// nothing between them.
+static llvm::Error runWithEvents(const CudaContext &context,
+                                 llvm::ArrayRef<CudaCommand *> commands,
+                                 llvm::ArrayRef<Owned<Event>> events) {
   const CudaApi &api = context.api();
-  std::vector<Owned<Event>> events;
-  for (size_t i = 0; i != 2 * commands.size(); ++i) {
-    llvm::Expected<Owned<Event>> event = context.createEvent();
-    if (!event)
-      return event.takeError();
-    events.push_back(std::move(*event));
-  }
   auto record = [&](size_t event) {
     return api.check(api.eventRecordWithFlags(events[event].get(),
                                               context.stream(),
@@ -93,12 +102,14 @@ dit::runtime::cuda::timeCommands(const CudaContext &context,
   };
   llvm::Expected<Owned<GraphExec>> graph =
       capture(context, [&]() -> llvm::Error {
+        if (llvm::Error error = record(0))
+          return error;
+        if (llvm::Error error = record(1))
+          return error;
         for (size_t i = 0; i != commands.size(); ++i) {
-          if (llvm::Error error = record(2 * i))
-            return error;
           if (llvm::Error error = commands[i]->enqueue(context))
             return error;
-          if (llvm::Error error = record(2 * i + 1))
+          if (llvm::Error error = record(i + 2))
             return error;
         }
         return llvm::Error::success();
@@ -107,27 +118,36 @@ dit::runtime::cuda::timeCommands(const CudaContext &context,
     return graph.takeError();
   if (llvm::Error error = api.check(
           api.graphLaunch(graph->get(), context.stream()), "cuGraphLaunch"))
+    return error;
+  return context.synchronize("the timed instructions");
+}
+
+llvm::Expected<std::vector<Device::Span>>
+dit::runtime::cuda::timeCommands(const CudaContext &context,
+                                 llvm::ArrayRef<CudaCommand *> commands) {
+  std::vector<Owned<Event>> events;
+  for (size_t i = 0; i != commands.size() + 2; ++i) {
+    llvm::Expected<Owned<Event>> event = context.createEvent();
+    if (!event)
+      return event.takeError();
+    events.push_back(std::move(*event));
+  }
+  if (llvm::Error error = runWithEvents(context, commands, events))
     return std::move(error);
-  if (llvm::Error error = context.synchronize("the timed instructions"))
-    return std::move(error);
-  auto seconds = [&](size_t event) -> llvm::Expected<double> {
-    float milliseconds = 0;
-    if (llvm::Error error =
-            api.check(api.eventElapsedTime(&milliseconds, events[0].get(),
-                                           events[event].get()),
-                      "cuEventElapsedTime"))
-      return std::move(error);
-    return 1e-3 * milliseconds;
-  };
+  llvm::Expected<double> alone =
+      secondsBetween(context.api(), events[0], events[1]);
+  if (!alone)
+    return alone.takeError();
   std::vector<Device::Span> spans;
+  double begin = 0;
   for (size_t i = 0; i != commands.size(); ++i) {
-    llvm::Expected<double> begin = seconds(2 * i);
-    if (!begin)
-      return begin.takeError();
-    llvm::Expected<double> end = seconds(2 * i + 1);
-    if (!end)
-      return end.takeError();
-    spans.push_back({*begin, *end});
+    llvm::Expected<double> taken =
+        secondsBetween(context.api(), events[i + 1], events[i + 2]);
+    if (!taken)
+      return taken.takeError();
+    double end = begin + std::max(*taken - *alone, 0.0);
+    spans.push_back({begin, end});
+    begin = end;
   }
   return spans;
 }

@@ -16,6 +16,9 @@ static constexpr ElementType F16 = ElementType::F16, BF16 = ElementType::BF16;
 
 namespace {
 
+/// Along what a mask changes.
+enum class Mask { None, Keys, QueriesAndKeys, All };
+
 struct Case {
   const char *name;
   ElementType type;
@@ -24,6 +27,7 @@ struct Case {
   float scale = 0; // 0: 1 / sqrt(dim)
   bool logSumExp = false;
   uint64_t workspace = 1024;
+  Mask mask = Mask::None;
 };
 
 class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
@@ -33,11 +37,33 @@ class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
 struct Problem {
   CudaPlan plan;
   proto::Attention attention;
-  unsigned q, kv, output, logSumExp;
-  std::vector<float> valuesQ, valuesKv;
+  unsigned q, kv, output, logSumExp, mask;
+  std::vector<float> valuesQ, valuesKv, valuesMask;
 };
 
 } // namespace
+
+/// Adds the mask that a case asks for, and one value in five of it is -inf.
+static void buildMask(const Case &test, Problem &p) {
+  proto::Attention &attention = p.attention;
+  int64_t size = test.batch * test.heads * test.queries * test.keys;
+  p.mask = p.plan.addGlobal("mask", ElementType::F32, {size});
+  p.valuesMask = randomValues(ElementType::F32, size, 3);
+  for (int64_t i = 0; i < size; i += 5)
+    p.valuesMask[i] = -INFINITY;
+  if (test.mask == Mask::None)
+    return;
+  *attention.mutable_mask() = p.plan.place(p.mask);
+  attention.set_mask_key_stride(1);
+  if (test.mask == Mask::Keys)
+    attention.set_mask_batch_stride(test.keys);
+  else
+    attention.set_mask_query_stride(test.keys);
+  if (test.mask == Mask::All) {
+    attention.set_mask_head_stride(test.queries * test.keys);
+    attention.set_mask_batch_stride(test.heads * test.queries * test.keys);
+  }
+}
 
 static void build(const Case &test, Problem &p) {
   int64_t keyHeads = test.heads / test.group;
@@ -60,6 +86,7 @@ static void build(const Case &test, Problem &p) {
   attention.set_key_head_group(test.group);
   attention.set_scale(test.scale ? test.scale : 1 / std::sqrt(test.dim));
   attention.set_type(static_cast<proto::ElementType>(test.type));
+  buildMask(test, p);
   if (test.logSumExp)
     *attention.mutable_log_sum_exp() = p.plan.place(p.logSumExp);
   if (test.workspace)
@@ -93,6 +120,11 @@ reference(const Case &test, const Problem &p, int64_t batch, int64_t head,
     for (int64_t d = 0; d != test.dim; ++d)
       scores[key] += double(q[d]) * row(key, 0)[d];
     scores[key] *= p.attention.scale();
+    if (test.mask != Mask::None)
+      scores[key] +=
+          p.valuesMask[batch * p.attention.mask_batch_stride() +
+                       head * p.attention.mask_head_stride() +
+                       query * p.attention.mask_query_stride() + key];
     largest = std::max(largest, scores[key]);
   }
   for (double &score : scores)
@@ -116,6 +148,7 @@ TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
       << plan::describe(executor.takeError()).second;
   writeValues(**executor, p.q, p.valuesQ);
   writeValues(**executor, p.kv, p.valuesKv);
+  writeValues(**executor, p.mask, p.valuesMask);
   poison(**executor, p.output);
   poison(**executor, p.logSumExp);
   runForward(**executor);
@@ -168,6 +201,39 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"bf16_no_workspace", BF16, 2, 4, 256, 256, 72, 1, 0, false, 0},
         Case{"f32_d64", ElementType::F32, 2, 6, 64, 64, 64},
         Case{"f32_d72", ElementType::F32, 2, 4, 100, 100, 72},
+        Case{.name = "bf16_mask_keys",
+             .type = BF16,
+             .batch = 2,
+             .heads = 4,
+             .queries = 64,
+             .keys = 77,
+             .dim = 64,
+             .mask = Mask::Keys},
+        Case{.name = "bf16_mask_queries",
+             .type = BF16,
+             .batch = 2,
+             .heads = 4,
+             .queries = 100,
+             .keys = 100,
+             .dim = 72,
+             .mask = Mask::QueriesAndKeys},
+        Case{.name = "f16_mask_all",
+             .type = F16,
+             .batch = 2,
+             .heads = 4,
+             .queries = 49,
+             .keys = 51,
+             .dim = 72,
+             .logSumExp = true,
+             .mask = Mask::All},
+        Case{.name = "f32_mask_keys",
+             .type = ElementType::F32,
+             .batch = 2,
+             .heads = 4,
+             .queries = 64,
+             .keys = 80,
+             .dim = 64,
+             .mask = Mask::Keys},
         Case{"bf16_long", BF16, 1, 2, 4096, 4096, 72}),
     [](const auto &info) { return std::string(info.param.name); });
 
@@ -194,10 +260,8 @@ TEST(CudaAttentionRefusalTest, WhatIsNotSupportedIsNamedWithTheShape) {
   EXPECT_NE(refusal(odd, none).find("16 bytes"), std::string::npos);
   Case plain{"", BF16, 1, 2, 64, 64, 64};
   auto mask = [](Problem &p) {
-    unsigned global = p.plan.addGlobal("mask", ElementType::F32, {64, 64});
-    *p.attention.mutable_mask() = p.plan.place(global);
-    p.attention.set_mask_query_stride(64);
-    p.attention.set_mask_key_stride(1);
+    *p.attention.mutable_mask() = p.plan.place(p.mask);
+    p.attention.set_mask_key_stride(0);
   };
   EXPECT_NE(refusal(plain, mask).find("a mask"), std::string::npos);
 }
