@@ -3,9 +3,10 @@
 // What run-gpu-cases reads on a machine with a GPU, where no MLIR is needed:
 //
 //   FOLDER/NAME.ptx   one line on the launch (see printLaunch), then the module
-//   FOLDER/NAME.case  the tolerance and a line "TYPE COUNT" an operand (inputs,
+//   FOLDER/NAME.case  the tolerance and a line "TYPE WIDTH" an operand (inputs,
 //                     "->", results), then, after an empty line, the inputs'
-//                     bytes and the results' numbers as doubles
+//                     bytes and the results' numbers in fp32 or fp64: WIDTH
+//                     bytes each
 //
 //===----------------------------------------------------------------------===//
 #ifndef TEST_COMPILER_CODEGEN_GPU_GPUCASE_H

@@ -1,7 +1,7 @@
 //===- RunGpuCases.cpp - Kernels on the GPU against expected numbers ------===//
 //
 // usage: run-gpu-cases FOLDER          every case of the folder (GpuCase.h)
-//        run-gpu-cases --time FILE.ptx…  the first kernel of each, on zeros,
+//        run-gpu-cases --time FILE.ptx…  the kernels of each, on zeros,
 //                                        beside a copy in the GPU's memory
 //
 // Results are poisoned first, and what lies behind them must stay.
@@ -39,9 +39,10 @@ namespace {
 /// A module's kernel and memory for its operands.
 class Launch {
 public:
-  Launch(const CudaContext &gpu, const std::string &ptx) : gpu(gpu) {
+  /// `line` is one of the first lines of `ptx`.
+  Launch(const CudaContext &gpu, const std::string &ptx, StringRef line)
+      : gpu(gpu) {
     const CudaApi &api = gpu.api();
-    StringRef line = StringRef(ptx).split('\n').first;
     auto [name, rest] = line.drop_front(3).split(": ");
     symbol = name.str();
     SmallVector<StringRef> words;
@@ -140,16 +141,18 @@ static double getNumber(StringRef type, const char *place) {
 /// Runs one case; whether every number is right.
 static bool runCase(const CudaContext &gpu, const std::string &stem) {
   std::string ptx = readFile(stem + ".ptx"), data = readFile(stem + ".case");
-  Launch launch(gpu, ptx);
+  Launch launch(gpu, ptx, StringRef(ptx).split('\n').first);
   size_t end = data.find("\n\n");
   SmallVector<StringRef> lines;
   StringRef(data).take_front(end).split(lines, '\n');
   double tolerance;
   lines[0].getAsDouble(tolerance);
   std::vector<std::string> types;
+  std::vector<bool> isWide;
   for (StringRef line : ArrayRef(lines).drop_front())
     if (line != "->")
-      types.push_back(line.split(' ').first.str());
+      types.push_back(line.split(' ').first.str()),
+          isWide.push_back(line.ends_with("8"));
   const char *next = data.data() + end + 2;
   for (size_t i = 0; i < launch.inputs; next += launch.sizes[i++])
     launch.write(i, next);
@@ -167,9 +170,9 @@ static bool runCase(const CudaContext &gpu, const std::string &stem) {
                                                      : 1;
     double worst = 0;
     size_t count = launch.sizes[i] / width;
-    for (size_t j = 0; j < count; ++j, next += sizeof(double)) {
-      double expected;
-      memcpy(&expected, next, sizeof(double));
+    for (size_t j = 0; j < count; ++j) {
+      double expected = getNumber(isWide[i] ? "f64" : "f32", next);
+      next += isWide[i] ? 8 : 4;
       double number = getNumber(type, bytes.data() + j * width);
       double difference =
           std::fabs(number - expected) / (1 + std::fabs(expected));
@@ -178,9 +181,7 @@ static bool runCase(const CudaContext &gpu, const std::string &stem) {
       if (number == expected)
         difference = 0;
       if (!(difference <= worst))
-        worst = difference;
-      if (std::isnan(worst))
-        break;
+        worst = std::isnan(difference) ? INFINITY : difference;
     }
     StringRef guard = StringRef(bytes).drop_front(launch.sizes[i]);
     bool isIntact = guard.find_first_not_of('\xff') == StringRef::npos;
@@ -214,8 +215,9 @@ static double timeRuns(const CudaContext &gpu, function_ref<void()> work) {
   return milliseconds * 1000 / count;
 }
 
-static void timeKernel(const CudaContext &gpu, StringRef path) {
-  Launch launch(gpu, readFile(path));
+static void timeKernel(const CudaContext &gpu, const std::string &ptx,
+                       StringRef line) {
+  Launch launch(gpu, ptx, line);
   double bytes = 0;
   for (size_t i = 0; i < launch.sizes.size(); ++i) {
     launch.fill(i, 0);
@@ -231,7 +233,7 @@ static void timeKernel(const CudaContext &gpu, StringRef path) {
   });
   gpu.api().memFree(from);
   gpu.api().memFree(to);
-  outs() << sys::path::stem(path)
+  outs() << launch.symbol
          << format(": %.1f us, %.0f GB/s; a copy of as many bytes %.1f us, "
                    "%.0f GB/s: %.1f %%\n",
                    time, bytes / time / 1e3, copy, bytes / copy / 1e3,
@@ -246,8 +248,14 @@ int main(int count, char **arguments) {
   auto gpu = check(CudaContext::create());
   outs() << gpu->gpu().name << "\n";
   if (StringRef(arguments[1]) == "--time") {
-    for (int i = 2; i < count; ++i)
-      timeKernel(*gpu, arguments[i]);
+    for (int i = 2; i < count; ++i) {
+      std::string ptx = readFile(arguments[i]);
+      SmallVector<StringRef> lines;
+      StringRef(ptx).split(lines, '\n');
+      for (StringRef line : lines)
+        if (line.contains(" blocks of "))
+          timeKernel(*gpu, ptx, line);
+    }
     return 0;
   }
   std::error_code error;
