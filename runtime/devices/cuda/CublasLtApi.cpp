@@ -29,6 +29,7 @@ llvm::Expected<CublasLtApi> CublasLtApi::load() {
       symbol("cublasLtMatmulPreferenceSetAttribute",
              api.preferenceSetAttribute),
       symbol("cublasLtMatmulAlgoGetHeuristic", api.getHeuristic),
+      symbol("cublasLtMatmulAlgoCheck", api.algorithmCheck),
       symbol("cublasLtMatmul", api.matmul)};
   if (llvm::Error error = library->resolve(symbols))
     return std::move(error);

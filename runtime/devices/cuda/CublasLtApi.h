@@ -100,6 +100,9 @@ struct CublasLtApi {
                              MatrixLayout b, MatrixLayout c, MatrixLayout d,
                              MatmulPreference, int requested,
                              HeuristicResult results[], int *found);
+  BlasStatus (*algorithmCheck)(BlasHandle, MatmulDesc, MatrixLayout a,
+                               MatrixLayout b, MatrixLayout c, MatrixLayout d,
+                               const MatmulAlgorithm *, HeuristicResult *);
   BlasStatus (*matmul)(BlasHandle, MatmulDesc, const void *alpha, const void *a,
                        MatrixLayout, const void *b, MatrixLayout,
                        const void *beta, const void *c, MatrixLayout, void *d,

@@ -23,8 +23,9 @@ namespace {
 
 class CudaDevice : public Device {
 public:
-  explicit CudaDevice(unsigned hostThreads)
-      : pool(hostThreads ? hostThreads : availableCores()) {
+  explicit CudaDevice(const CudaOptions &options)
+      : pool(options.hostThreads ? options.hostThreads : availableCores()),
+        tuning(options.tuningFile, options.tune) {
     const char *value = std::getenv("DIT_CUDA_SYNC");
     eachAlone = value && llvm::StringRef(value) == "1";
   }
@@ -52,10 +53,13 @@ private:
                                               Owned<DevicePointer> &slot);
   llvm::Expected<std::unique_ptr<CudaCommand>>
   createCommand(const proto::Instruction &instruction);
+  llvm::Expected<std::unique_ptr<CudaCommand>>
+  createProduct(const proto::Gemm &gemm);
   llvm::Error checkRange(unsigned global, uint64_t offset, uint64_t bytes);
   const proto::Plan &plan() const { return *addresses.plan; }
 
   ThreadPool pool;
+  GemmTuning tuning;
   bool eachAlone = false;
   // In this order: what is on the context goes before it.
   std::unique_ptr<CudaContext> context;
@@ -159,18 +163,34 @@ llvm::Error CudaDevice::load(const plan::PlanView &view) {
 }
 
 llvm::Expected<std::unique_ptr<CudaCommand>>
+CudaDevice::createProduct(const proto::Gemm &gemm) {
+  if (!blas) {
+    llvm::Expected<std::shared_ptr<BlasLibrary>> opened = BlasLibrary::open();
+    if (!opened)
+      return opened.takeError();
+    blas = std::move(*opened);
+    if (llvm::Error error = tuning.read(*context, *blas))
+      return std::move(error);
+  }
+  llvm::Expected<std::unique_ptr<CudaCommand>> command =
+      createGemm(gemm, addresses, *context, blas, tuning);
+  // Globals are zero at start, and measuring wrote one.
+  if (command && gemm.c().space() == proto::Place::GLOBAL)
+    if (llvm::Error error = context->api().check(
+            context->api().memsetD8Async(addresses(gemm.c()), 0,
+                                         gemm.c().bytes(), context->stream()),
+            "cuMemsetD8Async"))
+      return std::move(error);
+  return command;
+}
+
+llvm::Expected<std::unique_ptr<CudaCommand>>
 CudaDevice::createCommand(const proto::Instruction &instruction) {
   switch (instruction.kind_case()) {
   case proto::Instruction::kLaunch:
     return createLaunch(instruction.launch(), addresses, kernels);
   case proto::Instruction::kGemm:
-    if (!blas) {
-      llvm::Expected<std::shared_ptr<BlasLibrary>> opened = BlasLibrary::open();
-      if (!opened)
-        return opened.takeError();
-      blas = std::move(*opened);
-    }
-    return createGemm(instruction.gemm(), addresses, blas);
+    return createProduct(instruction.gemm());
   case proto::Instruction::kAttention:
     if (!dnn) {
       llvm::Expected<std::shared_ptr<DnnLibrary>> opened =
@@ -298,6 +318,7 @@ void CudaDevice::hostParallel(int64_t count,
       [&](unsigned, int64_t begin, int64_t end) { body(begin, end); });
 }
 
-std::unique_ptr<Device> dit::runtime::createCudaDevice(unsigned hostThreads) {
-  return std::make_unique<CudaDevice>(hostThreads);
+std::unique_ptr<Device>
+dit::runtime::createCudaDevice(const CudaOptions &options) {
+  return std::make_unique<CudaDevice>(options);
 }

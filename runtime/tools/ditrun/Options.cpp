@@ -210,6 +210,13 @@ static const std::vector<Flag> &flagTable() {
          return takeInteger<unsigned>("--threads", value, 1, 1024,
                                       options.threads);
        }},
+      {"--tune", "", Group::Machine,
+       "on a GPU: measure the algorithms of matrix products and keep the "
+       "fastest in PLAN.tuning for later runs",
+       [](O &options, llvm::StringRef) {
+         options.tune = true;
+         return llvm::Error::success();
+       }},
       {"--nproc", "N", Group::Machine, "ranks (1)", setRanks},
       {"-q", "", Group::Machine, "errors and results only",
        [](O &options, llvm::StringRef) {

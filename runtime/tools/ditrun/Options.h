@@ -55,6 +55,7 @@ struct Options {
   std::optional<std::string> trace;
 
   unsigned threads = 0; // 0: all cores
+  bool tune = false;    // measure matrix products, keep what is fastest
   bool quiet = false;
   bool verbose = false;
 

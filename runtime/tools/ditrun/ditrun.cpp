@@ -18,10 +18,17 @@ using dit::plan::failure;
 static constexpr const char *version = "0.1.0";
 
 /// The device for a plan's target; the CPU refuses what it does not know.
-static std::unique_ptr<Device> createDevice(const proto::Target &target,
-                                            unsigned threads) {
-  return target.kind() == "cuda" ? createCudaDevice(threads)
-                                 : createCpuDevice(threads);
+static llvm::Expected<std::unique_ptr<Device>>
+createDevice(const proto::Target &target, const Options &options) {
+  if (target.kind() == "cuda")
+    return createCudaDevice(
+        {options.threads, options.plan + ".tuning", options.tune});
+  if (options.tune)
+    return failure(Exit::Contradiction,
+                   "--tune belongs to plans for target cuda; '" +
+                       plan::escaped(options.plan) + "' is for " +
+                       plan::escaped(target.kind()));
+  return createCpuDevice(options.threads);
 }
 
 llvm::Expected<std::unique_ptr<LoadedPlan>>
@@ -34,10 +41,12 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
                    "'" + plan::escaped(options.plan) +
                        "' is a train plan; this ditrun runs forward and "
                        "sample plans");
-  std::unique_ptr<Device> device =
-      createDevice(file->metadata().target(), options.threads);
+  llvm::Expected<std::unique_ptr<Device>> device =
+      createDevice(file->metadata().target(), options);
+  if (!device)
+    return device.takeError();
   auto loaded = std::make_unique<LoadedPlan>(
-      LoadedPlan{std::move(*file), std::move(device), nullptr});
+      LoadedPlan{std::move(*file), std::move(*device), nullptr});
   llvm::Expected<std::unique_ptr<Executor>> executor =
       Executor::create(loaded->file.view(), *loaded->device);
   if (!executor)

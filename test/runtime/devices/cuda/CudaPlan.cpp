@@ -3,7 +3,6 @@
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
 #include "runtime/devices/cuda/CudaApi.h"
-#include "runtime/devices/cuda/CudaDevice.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
 #include "runtime/plan/Validate.h"
@@ -155,12 +154,13 @@ const plan::PlanView &CudaPlan::finish() {
   return view;
 }
 
-llvm::Expected<Executor *> CudaPlan::load() {
+llvm::Expected<Executor *> CudaPlan::load(const runtime::CudaOptions &options) {
+  executor = nullptr;
   finish();
   if (llvm::Error error =
           plan::validate(view.metadata, code.size(), weights.size()))
     return std::move(error);
-  device = runtime::createCudaDevice(0);
+  device = runtime::createCudaDevice(options);
   llvm::Expected<std::unique_ptr<Executor>> made =
       Executor::create(view, *device);
   if (!made)

@@ -3,6 +3,7 @@
 #ifndef DIT_TEST_RUNTIME_DEVICES_CUDA_CUDAPLAN_H
 #define DIT_TEST_RUNTIME_DEVICES_CUDA_CUDAPLAN_H
 
+#include "runtime/devices/cuda/CudaDevice.h"
 #include "runtime/executor/Executor.h"
 #include "runtime/plan/ElementType.h"
 
@@ -44,7 +45,8 @@ public:
 
   proto::Plan &metadata() { return view.metadata; }
   /// Validates, loads and prepares; the plan must outlive the executor.
-  llvm::Expected<runtime::Executor *> load();
+  llvm::Expected<runtime::Executor *>
+  load(const runtime::CudaOptions &options = {});
   /// The finished plan.
   const plan::PlanView &finish();
 

@@ -127,6 +127,7 @@ static_assert(blas<&cublasLtMatmulPreferenceSetAttribute,
                    &CublasLtApi::preferenceSetAttribute>);
 static_assert(
     blas<&cublasLtMatmulAlgoGetHeuristic, &CublasLtApi::getHeuristic>);
+static_assert(blas<&cublasLtMatmulAlgoCheck, &CublasLtApi::algorithmCheck>);
 static_assert(blas<&cublasLtMatmul, &CublasLtApi::matmul>);
 static_assert(sizeof(MatmulAlgorithm) == sizeof(cublasLtMatmulAlgo_t));
 static_assert(sizeof(HeuristicResult) ==

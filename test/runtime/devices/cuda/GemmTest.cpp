@@ -4,6 +4,8 @@
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -413,4 +415,65 @@ TEST(CudaGemmRefusalTest, WhatTheLibraryCannotDoIsNamedWithTheShape) {
   proto::Gemm mixed = makeGemm(BF16, BF16, 64, 32, 16);
   mixed.set_b_type(proto::F16);
   expect(mixed, "types");
+}
+
+static std::string readText(const std::string &file) {
+  std::ifstream stream(file);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+TEST(CudaGemmTuningTest, WhatWasMeasuredIsKeptAndTaken) {
+  if (!hasGpu())
+    GTEST_SKIP() << "no GPU";
+  Case test{.name = "",
+            .type = BF16,
+            .resultType = BF16,
+            .m = 512,
+            .n = 1152,
+            .k = 4608,
+            .bias = true,
+            .workspace = largeWorkspace};
+  std::string file = ::testing::TempDir() + "plan.bin.tuning";
+  std::remove(file.c_str());
+  auto result = [&](const runtime::CudaOptions &options) {
+    Problem p;
+    build(test, p);
+    *p.plan.add().mutable_gemm() = p.gemm;
+    llvm::Expected<Executor *> executor = p.plan.load(options);
+    if (!executor) {
+      ADD_FAILURE() << plan::describe(executor.takeError()).second;
+      return std::vector<float>();
+    }
+    // Measuring leaves no trace in the program's state.
+    std::vector<float> before = readValues(**executor, p.c);
+    EXPECT_EQ(before, std::vector<float>(before.size()));
+    writeValues(**executor, p.a, p.valuesA);
+    writeValues(**executor, p.b, p.valuesB);
+    writeValues(**executor, p.bias, p.valuesBias);
+    runForward(**executor);
+    return readValues(**executor, p.c);
+  };
+  std::vector<float> untuned = result({});
+  std::vector<float> tuned = result({0, file, true});
+  std::string text = readText(file);
+  EXPECT_NE(text.find("ditrun tuning 1\ncuBLASLt "), std::string::npos) << text;
+  EXPECT_NE(text.find("gemm 512x1152x4608 bf16"), std::string::npos) << text;
+  EXPECT_EQ(result({0, file, false}), tuned);
+  EXPECT_EQ(result({0, file, true}), tuned);
+  EXPECT_EQ(readText(file), text);
+  double error = 0, norm = 0;
+  for (size_t i = 0; i != untuned.size(); ++i) {
+    error += std::pow(tuned[i] - untuned[i], 2);
+    norm += std::pow(untuned[i], 2);
+  }
+  EXPECT_LE(std::sqrt(error / norm), 4e-3);
+
+  std::ofstream(file) << "something else\n";
+  Problem p;
+  build(test, p);
+  *p.plan.add().mutable_gemm() = p.gemm;
+  auto [code, message] =
+      plan::describe(p.plan.load({0, file, false}).takeError());
+  EXPECT_EQ(code, Exit::Malformed);
+  EXPECT_NE(message.find("plan.bin.tuning"), std::string::npos) << message;
 }

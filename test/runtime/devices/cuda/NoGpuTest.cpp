@@ -29,7 +29,7 @@ TEST(NoGpuTest, APlanForAGpuNamesBothSides) {
 TEST(NoGpuTest, PlansOfOtherTargetsAreRefusedBeforeTheDriver) {
   CudaPlan hand;
   hand.metadata().mutable_target()->set_kind("cpu");
-  std::unique_ptr<Device> device = createCudaDevice(1);
+  std::unique_ptr<Device> device = createCudaDevice({});
   auto [code, text] = plan::describe(device->load(hand.finish()));
   EXPECT_EQ(code, Exit::Unsupported);
   EXPECT_NE(text.find("target 'cpu'"), std::string::npos) << text;
