@@ -3,6 +3,7 @@
 
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/codegen/gpu/GpuCodegen.h"
 #include "dialects/plan/PlanDialect.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
@@ -124,12 +125,44 @@ static std::vector<dit::codegen::KernelSource> collectKernels(ModuleOp module) {
   return kernels;
 }
 
-static dit::PlanProvenance
-getProvenance(const dit::CompileOptions &options,
-              const dit::codegen::CpuTarget &target) {
-  return {DIT_VERSION, options.flags, options.inputHash, target.cpu,
-          target.features};
+/// PTX of a module's kernels.
+static llvm::Expected<dit::codegen::GpuCode>
+generatePtx(ModuleOp module, const dit::CompileOptions &options) {
+  auto target = dit::codegen::GpuTarget::resolve(options.gpu);
+  if (!target)
+    return target.takeError();
+  return dit::codegen::emitPtx(*module.getContext(), collectKernels(module),
+                               *target);
 }
+
+namespace {
+/// What the plan says of its code. A GPU's code is made for that already: the
+/// launches follow from it.
+struct Provenance {
+  dit::codegen::GpuCode gpu;
+  dit::codegen::CpuTarget cpu;
+  dit::PlanProvenance plan;
+
+  llvm::Error resolve(ModuleOp module, const dit::CompileOptions &options) {
+    plan = {DIT_VERSION, options.flags, options.inputHash, options.gpu, {}};
+    if (!options.gpu.empty()) {
+      auto code = generatePtx(module, options);
+      if (!code)
+        return code.takeError();
+      gpu = std::move(*code);
+      plan.gpu = &gpu;
+      return llvm::Error::success();
+    }
+    auto target = dit::codegen::CpuTarget::resolve(options.cpu);
+    if (!target)
+      return target.takeError();
+    cpu = *target;
+    plan.cpu = cpu.cpu;
+    plan.features = cpu.features;
+    return llvm::Error::success();
+  }
+};
+} // namespace
 
 /// Refuses a plan that needs more memory than the user allows.
 static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
@@ -146,29 +179,38 @@ static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
 
 llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
                            llvm::StringRef path) {
-  llvm::Expected<codegen::CpuTarget> target =
-      codegen::CpuTarget::resolve(options.cpu);
-  if (!target)
-    return target.takeError();
-  PlanProvenance provenance = getProvenance(options, *target);
-  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance);
+  Provenance provenance;
+  if (llvm::Error error = provenance.resolve(module, options))
+    return error;
+  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance.plan);
   if (!plan)
     return plan.takeError();
   if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
     return error;
+  auto write = [&](const auto &code) {
+    return writePlanFile(
+        path, module, provenance.plan,
+        llvm::ArrayRef(reinterpret_cast<const uint8_t *>(code.data()),
+                       code.size()));
+  };
+  if (!options.gpu.empty())
+    return write(provenance.gpu.ptx);
   llvm::Expected<llvm::SmallVector<char, 0>> code = codegen::emitObject(
-      *module.getContext(), collectKernels(module), *target);
+      *module.getContext(), collectKernels(module), provenance.cpu);
   if (!code)
     return code.takeError();
-  return writePlanFile(
-      path, module, provenance,
-      llvm::ArrayRef(reinterpret_cast<const uint8_t *>(code->data()),
-                     code->size()));
+  return write(*code);
 }
 
 llvm::Expected<std::string> dit::printKernels(ModuleOp module,
                                               const CompileOptions &options,
                                               llvm::StringRef form) {
+  if (!options.gpu.empty()) {
+    auto code = generatePtx(module, options);
+    if (!code)
+      return code.takeError();
+    return code->ptx;
+  }
   llvm::Expected<codegen::CpuTarget> target =
       codegen::CpuTarget::resolve(options.cpu);
   if (!target)
@@ -181,12 +223,10 @@ llvm::Expected<std::string> dit::printKernels(ModuleOp module,
 
 llvm::Expected<std::string> dit::describeCost(ModuleOp module,
                                               const CompileOptions &options) {
-  llvm::Expected<codegen::CpuTarget> target =
-      codegen::CpuTarget::resolve(options.cpu);
-  if (!target)
-    return target.takeError();
-  llvm::Expected<proto::Plan> plan =
-      encodePlan(module, getProvenance(options, *target));
+  Provenance provenance;
+  if (llvm::Error error = provenance.resolve(module, options))
+    return std::move(error);
+  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance.plan);
   if (!plan)
     return plan.takeError();
   if (llvm::Error error = checkMemory(*plan, options.memoryLimit))

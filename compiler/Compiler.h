@@ -23,6 +23,8 @@ struct CompileOptions {
   PipelineOptions pipeline;
   /// native, x86-64-v3, x86-64-v4 or a processor that LLVM knows.
   std::string cpu = "native";
+  /// sm_80, sm_89, sm_90 or sm_100, with pipeline.isForGpu; empty: for the CPU.
+  std::string gpu;
   /// Goes into the plan: the command line without paths, and the XXH3-128 of
   /// the model file (hex), or the builder's configuration.
   std::vector<std::string> flags;
@@ -58,7 +60,8 @@ llvm::Error runPhases(mlir::ModuleOp module, const CompileOptions &options,
 llvm::Error writePlan(mlir::ModuleOp module, const CompileOptions &options,
                       llvm::StringRef path);
 
-/// The generated kernels as text: "llvm" for LLVM IR, "asm" for assembly.
+/// The generated kernels as text: "llvm" for LLVM IR, "asm" for assembly, which
+/// is PTX on GPUs.
 llvm::Expected<std::string> printKernels(mlir::ModuleOp module,
                                          const CompileOptions &options,
                                          llvm::StringRef form);

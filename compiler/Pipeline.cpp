@@ -107,14 +107,18 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
   case Phase::Fusion: {
     OpPassManager &functions = manager.nest<func::FuncOp>();
     functions.addPass(createReduceAlongLane());
-    functions.addPass(createFuseEpilogue({.report = report}));
+    functions.addPass(
+        createFuseEpilogue({.report = report, .library = options.isForGpu}));
     functions.addPass(createFormKernels({.report = report}));
-    functions.addPass(createFuseGatedResidual({.report = report}));
+    // GPU libraries have no gates, and no packed weights.
+    if (!options.isForGpu)
+      functions.addPass(createFuseGatedResidual({.report = report}));
     functions.addPass(createVerifyFused());
     return;
   }
   case Phase::Lowering:
-    manager.addPass(createPackWeights());
+    if (!options.isForGpu)
+      manager.addPass(createPackWeights());
     manager.addPass(createMaterializeViews({.report = report}));
     manager.addPass(createLowerToPlan({.report = report}));
     manager.addPass(

@@ -38,6 +38,7 @@ struct PipelineOptions {
   // Arguments of the denoiser, -1: found by name and type.
   int64_t picture = -1, timestep = -1, label = -1;
   Phase lastPhase = Phase::Memory;
+  bool isForGpu = false; // GEMMs and attention are those of GPU libraries
   bool externalWeights = false; // leave parameters' values in their files
   bool report = false;          // remarks: what was recognised, fused, refused
   std::vector<std::string> printAfter; // passes by argument

@@ -183,6 +183,26 @@ static void encodeFunction(plan::FunctionOp op, const PlanIndices &indices,
     *function->add_instructions() = encodeInstruction(instruction, indices);
 }
 
+/// How a GPU launches the kernels, which are one PTX image.
+static void encodeLaunches(const codegen::GpuCode &code, StringRef arch,
+                           proto::Plan &encoded) {
+  for (auto [kernel, launch] :
+       llvm::zip_equal(*encoded.mutable_kernels(), code.kernels)) {
+    kernel.set_threads(launch.threads);
+    kernel.set_shared_bytes(launch.sharedBytes);
+  }
+  for (proto::Function &function : *encoded.mutable_functions())
+    for (proto::Instruction &instruction : *function.mutable_instructions())
+      if (instruction.has_launch())
+        instruction.mutable_launch()->set_blocks(
+            code.kernels[instruction.launch().kernel()].blocks);
+  proto::Image *image = encoded.add_images();
+  image->set_kind(proto::Image::PTX);
+  image->set_arch(arch.str());
+  image->set_offset(0);
+  image->set_bytes(code.ptx.size());
+}
+
 static int64_t getTotal(ModuleOp module, StringRef name) {
   auto total = module->getAttrOfType<IntegerAttr>(name);
   return total ? total.getInt() : 0;
@@ -196,7 +216,7 @@ llvm::Expected<proto::Plan> dit::encodePlan(ModuleOp module,
     encoded.add_flags(flag);
   encoded.set_input_hash(provenance.inputHash);
   proto::Target *target = encoded.mutable_target();
-  target->set_kind("cpu");
+  target->set_kind(provenance.gpu ? "cuda" : "cpu");
   target->set_cpu(provenance.cpu);
   for (const std::string &feature : provenance.features)
     target->add_features(feature);
@@ -218,6 +238,8 @@ llvm::Expected<proto::Plan> dit::encodePlan(ModuleOp module,
   }
   for (auto op : module.getOps<plan::FunctionOp>())
     encodeFunction(op, indices, encoded.add_functions());
+  if (provenance.gpu)
+    encodeLaunches(*provenance.gpu, provenance.cpu, encoded);
   encoded.set_globals_bytes(
       getTotal(module, plan::PlanDialect::globalsBytesAttrName));
   encoded.set_arena_bytes(

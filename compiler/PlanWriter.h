@@ -14,6 +14,7 @@
 #ifndef COMPILER_PLANWRITER_H
 #define COMPILER_PLANWRITER_H
 
+#include "compiler/codegen/gpu/GpuCodegen.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/plan/plan.pb.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -29,8 +30,10 @@ struct PlanProvenance {
   std::string version;            // ditc's
   std::vector<std::string> flags; // without paths
   std::string inputHash;
-  std::string cpu;                   // x86-64-v4, sapphirerapids
+  std::string cpu;                   // x86-64-v4, sapphirerapids; sm_90
   std::vector<std::string> features; // what the code uses
+  /// PTX and launches of the plan.kernels, in their order; null: a CPU's plan.
+  const codegen::GpuCode *gpu = nullptr;
 };
 
 /// The metadata of a module that is through the memory phase: what plan.bin
@@ -40,8 +43,8 @@ llvm::Expected<proto::Plan> encodePlan(mlir::ModuleOp module,
                                        const PlanProvenance &provenance);
 
 /// Writes plan.bin: the metadata, `code` (an object file with the symbols of
-/// the plan.kernels) and the mapped globals' values, one global at a time.
-/// Equal arguments give equal bytes.
+/// the plan.kernels, or their PTX) and the mapped globals' values, one global
+/// at a time. Equal arguments give equal bytes.
 llvm::Error writePlanFile(llvm::StringRef path, mlir::ModuleOp module,
                           const PlanProvenance &provenance,
                           llvm::ArrayRef<uint8_t> code);

@@ -41,7 +41,8 @@ static Value skipReshapes(Value value) {
 namespace {
 class EpilogueFusion {
 public:
-  explicit EpilogueFusion(bool report) : report(report) {}
+  EpilogueFusion(bool report, bool library)
+      : report(report), library(library) {}
 
   /// Fuses `op`, whose operand a GEMM may have made, into that GEMM.
   void visit(Operation *op);
@@ -59,7 +60,7 @@ private:
       op->emitRemark("fused ") << what << " into the GEMM";
   }
 
-  bool report;
+  bool report, library;
 };
 } // namespace
 
@@ -104,6 +105,8 @@ bool EpilogueFusion::fuseActivation(Operation *op, Value input,
   });
   if (!onlyHere)
     return refuse(op, "the value before the activation is used too"), false;
+  if (library && activation != Activation::GeluTanh)
+    return refuse(op, "the library's GEMM has no such activation"), false;
   fused(op, stringifyActivation(activation));
   matmul.setActivation(activation);
   op->getResult(0).replaceAllUsesWith(input);
@@ -154,7 +157,7 @@ struct FuseEpilogue : dit::impl::FuseEpilogueBase<FuseEpilogue> {
   using FuseEpilogueBase::FuseEpilogueBase;
 
   void runOnOperation() override {
-    EpilogueFusion fusion(report);
+    EpilogueFusion fusion(report, library);
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(block))
         fusion.visit(&op);

@@ -53,9 +53,14 @@ def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
     ```
     Nothing happens where somebody else reads what comes before. Before
     dit-form-kernels, which would put them into the next kernel or one of their
-    own.
+    own. A library's GEMM (`library`: cuBLASLt's on GPUs) has GELU's tanh form
+    alone; other activations are kernels then.
   }];
-  let options = [Dit_ReportOption];
+  let options = [
+    Dit_ReportOption,
+    Option<"library", "library", "bool", "false",
+           "only what a GPU library's epilogue has">
+  ];
 }
 
 def FormKernels : Dit_FusionPass<"dit-form-kernels"> {

@@ -154,6 +154,71 @@ TEST_F(PlanWriter, Metadata) {
   EXPECT_FALSE(read.globals(4).mapped());
 }
 
+/// On a GPU the code says how it is launched; the schedule in the IR, which is
+/// the CPU's, does not.
+TEST_F(PlanWriter, GpuCode) {
+  parse(forwardPlan);
+  codegen::GpuCode gpu{"five!", {{"dit_double_0", 7, 96, 32}}};
+  code.assign(gpu.ptx.begin(), gpu.ptx.end());
+  provenance.cpu = "sm_90";
+  provenance.gpu = &gpu;
+  const plan::PlanView &view = roundTrip();
+  const proto::Plan &read = view.metadata;
+  EXPECT_EQ(read.target().kind(), "cuda");
+  EXPECT_EQ(read.target().cpu(), "sm_90");
+  EXPECT_EQ(read.kernels(0).threads(), 96);
+  EXPECT_EQ(read.kernels(0).shared_bytes(), 32);
+  EXPECT_EQ(read.functions(0).instructions(0).launch().blocks(), 7);
+  ASSERT_EQ(read.images_size(), 1);
+  EXPECT_EQ(read.images(0).kind(), proto::Image::PTX);
+  EXPECT_EQ(read.images(0).arch(), "sm_90");
+  EXPECT_EQ(read.images(0).offset(), 0u);
+  EXPECT_EQ(read.images(0).bytes(), 5u);
+}
+
+/// A program for a GPU is what GPU libraries can do: no packed weights, and
+/// kernels for activations but GELU's tanh form.
+TEST_F(PlanWriter, GpuProgram) {
+  parse(R"mlir(
+#w = #dit.piece<name = "w", file = tensor<16x32xf32>, view = [16, 32],
+  permutation = [0, 1], target = [16, 32], offset = [0, 0],
+  source = dense<1.0> : tensor<16x32xf32>>
+module attributes {dit.precision = "bf16"} {
+  dit.global @w parameter : tensor<16x32xf32> pieces [#w]
+  func.func @forward(%x: tensor<4x32xf32>) -> tensor<4x16xf32>
+      attributes {dit.inputs = ["x"], dit.outputs = ["y"]} {
+    %w = dit.read @w : tensor<16x32xf32>
+    %p = dit.matmul %x, %w {transpose_rhs} : tensor<4x32xf32>, tensor<16x32xf32> -> tensor<4x16xf32>
+    %s = dit.sigmoid %p : tensor<4x16xf32>
+    %y = arith.mulf %p, %s : tensor<4x16xf32>
+    return %y : tensor<4x16xf32>
+  }
+}
+)mlir");
+  CompileOptions options;
+  options.gpu = "sm_80";
+  options.pipeline.isForGpu = true;
+  options.pipeline.precision = "bf16";
+  std::string path = this->path("gpu.bin");
+  ASSERT_EQ(llvm::toString(runPhases(*module, options, {})), "");
+  ASSERT_EQ(llvm::toString(writePlan(*module, options, path)), "");
+  llvm::Expected<plan::PlanFile> read = plan::PlanFile::open(path);
+  ASSERT_TRUE(bool(read)) << llvm::toString(read.takeError());
+  const proto::Plan &plan = read->view().metadata;
+  EXPECT_EQ(plan.target().kind(), "cuda");
+  int silus = 0;
+  for (const proto::Kernel &kernel : plan.kernels()) {
+    EXPECT_GT(kernel.threads(), 0);
+    silus += llvm::StringRef(kernel.symbol()).contains("silu");
+  }
+  EXPECT_EQ(silus, 1);
+  for (const proto::Instruction &instruction : plan.functions(0).instructions())
+    if (instruction.has_gemm()) {
+      EXPECT_FALSE(instruction.gemm().has_packed());
+      EXPECT_EQ(instruction.gemm().activation(), proto::Gemm::IDENTITY);
+    }
+}
+
 TEST_F(PlanWriter, Instructions) {
   parse(forwardPlan);
   const proto::Plan &read = roundTrip().metadata;
