@@ -145,7 +145,8 @@ dit::runtime::cuda::timeCommands(const CudaContext &context,
         secondsBetween(context.api(), events[i + 1], events[i + 2]);
     if (!taken)
       return taken.takeError();
-    double end = begin + std::max(*taken - *alone, 0.0);
+    // Nothing takes no time; what is short drowns in the events' cost.
+    double end = begin + std::max(*taken - *alone, 1e-7);
     spans.push_back({begin, end});
     begin = end;
   }
