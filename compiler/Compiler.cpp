@@ -177,19 +177,31 @@ static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
                      dit::plan::printMemoryTable(plan));
 }
 
-llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
-                           llvm::StringRef path) {
-  Provenance provenance;
+/// The plan's metadata, with what `provenance` then knows of its code. A plan
+/// that needs more memory than the user allows is refused.
+static llvm::Expected<dit::proto::Plan>
+encodeAllowed(ModuleOp module, const dit::CompileOptions &options,
+              Provenance &provenance) {
   if (llvm::Error error = provenance.resolve(module, options))
-    return error;
-  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance.plan);
+    return std::move(error);
+  llvm::Expected<dit::proto::Plan> plan =
+      dit::encodePlan(module, provenance.plan);
   if (!plan)
     return plan.takeError();
   if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
-    return error;
+    return std::move(error);
+  return plan;
+}
+
+llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
+                           llvm::StringRef path) {
+  Provenance provenance;
+  llvm::Expected<proto::Plan> plan = encodeAllowed(module, options, provenance);
+  if (!plan)
+    return plan.takeError();
   auto write = [&](const auto &code) {
     return writePlanFile(
-        path, module, provenance.plan,
+        path, module, *plan,
         llvm::ArrayRef(reinterpret_cast<const uint8_t *>(code.data()),
                        code.size()));
   };
@@ -224,13 +236,9 @@ llvm::Expected<std::string> dit::printKernels(ModuleOp module,
 llvm::Expected<std::string> dit::describeCost(ModuleOp module,
                                               const CompileOptions &options) {
   Provenance provenance;
-  if (llvm::Error error = provenance.resolve(module, options))
-    return std::move(error);
-  llvm::Expected<proto::Plan> plan = encodePlan(module, provenance.plan);
+  llvm::Expected<proto::Plan> plan = encodeAllowed(module, options, provenance);
   if (!plan)
     return plan.takeError();
-  if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
-    return std::move(error);
   std::string text = plan::printMemoryTable(*plan);
   llvm::raw_string_ostream stream(text);
   stream

@@ -319,14 +319,11 @@ static llvm::Error streamWeights(ModuleOp module, const proto::Plan &encoded,
 }
 
 llvm::Error dit::writePlanFile(StringRef path, ModuleOp module,
-                               const PlanProvenance &provenance,
+                               const proto::Plan &encoded,
                                llvm::ArrayRef<uint8_t> code) {
-  llvm::Expected<proto::Plan> encoded = encodePlan(module, provenance);
-  if (!encoded)
-    return encoded.takeError();
   uint64_t total = getTotal(module, plan::PlanDialect::weightsBytesAttrName);
-  return plan::writePlan(path, *encoded, code, total,
+  return plan::writePlan(path, encoded, code, total,
                          [&](plan::WeightSink sink) {
-                           return streamWeights(module, *encoded, total, sink);
+                           return streamWeights(module, encoded, total, sink);
                          });
 }

@@ -46,7 +46,7 @@ llvm::Expected<proto::Plan> encodePlan(mlir::ModuleOp module,
 /// the plan.kernels, or their PTX) and the mapped globals' values, one global
 /// at a time. Equal arguments give equal bytes.
 llvm::Error writePlanFile(llvm::StringRef path, mlir::ModuleOp module,
-                          const PlanProvenance &provenance,
+                          const proto::Plan &encoded,
                           llvm::ArrayRef<uint8_t> code);
 
 } // namespace dit

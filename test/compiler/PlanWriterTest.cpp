@@ -43,7 +43,8 @@ protected:
   /// Writes and reads; the file stays mapped in `file`.
   const plan::PlanView &roundTrip() {
     llvm::Error error =
-        writePlanFile(path("plan.bin"), *module, provenance, code);
+        writePlanFile(path("plan.bin"), *module,
+                      llvm::cantFail(encodePlan(*module, provenance)), code);
     EXPECT_EQ(llvm::toString(std::move(error)), "");
     llvm::Expected<plan::PlanFile> read =
         plan::PlanFile::open(path("plan.bin"));
@@ -297,7 +298,10 @@ TEST_F(PlanWriter, EqualInputsGiveEqualBytes) {
     OwningOpRef<ModuleOp> own =
         parseSourceString<ModuleOp>(forwardPlan, &fresh);
     std::string name = path(i ? "second" : "first");
-    EXPECT_EQ(llvm::toString(writePlanFile(name, *own, provenance, code)), "");
+    EXPECT_EQ(
+        llvm::toString(writePlanFile(
+            name, *own, llvm::cantFail(encodePlan(*own, provenance)), code)),
+        "");
     auto bytes = llvm::MemoryBuffer::getFile(name);
     ASSERT_TRUE(bytes);
     contents[i] = (*bytes)->getBuffer().str();

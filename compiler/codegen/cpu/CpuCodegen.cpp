@@ -63,9 +63,8 @@ createTargetMachine(const CpuTarget &target) {
   return machine;
 }
 
-/// Few passes, each with a visible effect on what the emitter makes: most of
-/// the time goes to instruction selection as it is.
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+void dit::codegen::runPasses(llvm::Module &module, llvm::TargetMachine &machine,
+                             llvm::FunctionPassManager passes) {
   llvm::PassBuilder builder(&machine);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -76,6 +75,14 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graphs, modules);
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      passes.run(function, functions);
+}
+
+/// Few passes, each with a visible effect on what the emitter makes: most of
+/// the time goes to instruction selection as it is.
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
   passes.addPass(llvm::InstCombinePass());
@@ -83,9 +90,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(llvm::EarlyCSEPass());
-  for (llvm::Function &function : module)
-    if (!function.isDeclaration())
-      passes.run(function, functions);
+  runPasses(module, machine, std::move(passes));
 }
 
 llvm::Error dit::codegen::collectErrors(MLIRContext &context,

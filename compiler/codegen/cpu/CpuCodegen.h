@@ -15,10 +15,12 @@
 #include "compiler/codegen/cpu/CpuTarget.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/IR/PassManager.h"
 
 namespace llvm {
 class LLVMContext;
 class Module;
+class TargetMachine;
 } // namespace llvm
 
 namespace dit::codegen {
@@ -47,6 +49,10 @@ llvm::Expected<std::string> emitLlvmText(mlir::MLIRContext &context,
 llvm::Expected<std::string> emitAssembly(mlir::MLIRContext &context,
                                          llvm::ArrayRef<KernelSource> kernels,
                                          const CpuTarget &target);
+
+/// Runs `passes` on every function that `module` defines.
+void runPasses(llvm::Module &module, llvm::TargetMachine &machine,
+               llvm::FunctionPassManager passes);
 
 /// Runs `work` with this context's errors collected; gives the first where it
 /// returns false.
