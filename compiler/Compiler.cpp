@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -125,10 +126,10 @@ static std::vector<dit::codegen::KernelSource> collectKernels(ModuleOp module) {
   return kernels;
 }
 
-/// PTX of a module's kernels.
-static llvm::Expected<dit::codegen::GpuCode>
-generatePtx(ModuleOp module, const dit::CompileOptions &options) {
-  auto target = dit::codegen::GpuTarget::resolve(options.gpu);
+/// PTX of a module's kernels for the GPU `arch`.
+static llvm::Expected<dit::codegen::GpuCode> generatePtx(ModuleOp module,
+                                                         StringRef arch) {
+  auto target = dit::codegen::GpuTarget::resolve(arch);
   if (!target)
     return target.takeError();
   return dit::codegen::emitPtx(*module.getContext(), collectKernels(module),
@@ -139,26 +140,37 @@ namespace {
 /// What the plan says of its code. A GPU's code is made for that already: the
 /// launches follow from it.
 struct Provenance {
-  dit::codegen::GpuCode gpu;
   dit::codegen::CpuTarget cpu;
   dit::PlanProvenance plan;
 
   llvm::Error resolve(ModuleOp module, const dit::CompileOptions &options) {
-    plan = {DIT_VERSION, options.flags, options.inputHash, options.gpu, {}};
-    if (!options.gpu.empty()) {
-      auto code = generatePtx(module, options);
-      if (!code)
-        return code.takeError();
-      gpu = std::move(*code);
-      plan.gpu = &gpu;
-      return llvm::Error::success();
-    }
+    plan.version = DIT_VERSION;
+    plan.flags = options.flags;
+    plan.inputHash = options.inputHash;
+    if (!options.gpus.empty())
+      return generateImages(module, options.gpus);
     auto target = dit::codegen::CpuTarget::resolve(options.cpu);
     if (!target)
       return target.takeError();
     cpu = *target;
     plan.cpu = cpu.cpu;
     plan.features = cpu.features;
+    return llvm::Error::success();
+  }
+
+private:
+  llvm::Error generateImages(ModuleOp module,
+                             llvm::ArrayRef<std::string> gpus) {
+    plan.cpu = llvm::join(gpus, ",");
+    for (const std::string &gpu : gpus) {
+      auto code = generatePtx(module, gpu);
+      if (!code)
+        return code.takeError();
+      // Launches follow from the kernels' shapes, not from the architecture.
+      plan.launches = std::move(code->kernels);
+      plan.images.push_back(
+          {dit::proto::Image::PTX, gpu, std::move(code->ptx)});
+    }
     return llvm::Error::success();
   }
 };
@@ -205,8 +217,8 @@ llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
         llvm::ArrayRef(reinterpret_cast<const uint8_t *>(code.data()),
                        code.size()));
   };
-  if (!options.gpu.empty())
-    return write(provenance.gpu.ptx);
+  if (!options.gpus.empty())
+    return write(joinImages(provenance.plan.images));
   llvm::Expected<llvm::SmallVector<char, 0>> code = codegen::emitObject(
       *module.getContext(), collectKernels(module), provenance.cpu);
   if (!code)
@@ -217,11 +229,15 @@ llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
 llvm::Expected<std::string> dit::printKernels(ModuleOp module,
                                               const CompileOptions &options,
                                               llvm::StringRef form) {
-  if (!options.gpu.empty()) {
-    auto code = generatePtx(module, options);
-    if (!code)
-      return code.takeError();
-    return code->ptx;
+  if (!options.gpus.empty()) {
+    std::string text;
+    for (const std::string &gpu : options.gpus) {
+      auto code = generatePtx(module, gpu);
+      if (!code)
+        return code.takeError();
+      text += code->ptx;
+    }
+    return text;
   }
   llvm::Expected<codegen::CpuTarget> target =
       codegen::CpuTarget::resolve(options.cpu);

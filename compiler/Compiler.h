@@ -23,8 +23,9 @@ struct CompileOptions {
   PipelineOptions pipeline;
   /// native, x86-64-v3, x86-64-v4 or a processor that LLVM knows.
   std::string cpu = "native";
-  /// sm_80, sm_89, sm_90 or sm_100, with pipeline.isForGpu; empty: for the CPU.
-  std::string gpu;
+  /// sm_80, sm_89, sm_90 or sm_100, several for several GPUs, with
+  /// pipeline.isForGpu; empty: for the CPU.
+  std::vector<std::string> gpus;
   /// Goes into the plan: the command line without paths, and the XXH3-128 of
   /// the model file (hex), or the builder's configuration.
   std::vector<std::string> flags;

@@ -81,12 +81,18 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
   case Phase::Simplify:
     addSimplify(manager, report);
     return;
-  case Phase::Precision:
+  case Phase::Precision: {
     manager.addPass(createRaisePrecision());
-    manager.addPass(createLowerPrecision({.precision = options.precision}));
+    // On a GPU memory traffic decides; fp16 has no room for large sums.
+    bool isCompact = options.isForGpu && options.precision == "bf16";
+    std::string stored = isCompact ? "low" : "fp32";
+    manager.addPass(createLowerPrecision({.precision = options.precision,
+                                          .residual = stored,
+                                          .results = stored}));
     manager.addPass(createCSEPass());
     manager.addPass(createVerifyPrecision());
     return;
+  }
   case Phase::Program:
     if (options.mode == Mode::Sample) {
       ProgramSampleOptions sample;
@@ -105,15 +111,19 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     manager.addPass(createVerifyProgram());
     return;
   case Phase::Fusion: {
-    OpPassManager &functions = manager.nest<func::FuncOp>();
-    functions.addPass(createReduceAlongLane());
-    functions.addPass(
+    OpPassManager *functions = &manager.nest<func::FuncOp>();
+    functions->addPass(createReduceAlongLane());
+    functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
-    functions.addPass(createFormKernels({.report = report}));
+    if (options.isForGpu) {
+      manager.addPass(createMatchBias());
+      functions = &manager.nest<func::FuncOp>();
+    }
+    functions->addPass(createFormKernels({.report = report}));
     // GPU libraries have no gates, and no packed weights.
     if (!options.isForGpu)
-      functions.addPass(createFuseGatedResidual({.report = report}));
-    functions.addPass(createVerifyFused());
+      functions->addPass(createFuseGatedResidual({.report = report}));
+    functions->addPass(createVerifyFused());
     return;
   }
   case Phase::Lowering:
@@ -121,6 +131,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       manager.addPass(createPackWeights());
     manager.addPass(createMaterializeViews({.report = report}));
     manager.addPass(createLowerToPlan({.report = report}));
+    if (options.isForGpu)
+      manager.addPass(createAddWorkspaces());
     manager.addPass(
         createPlaceGlobals({.externalWeights = options.externalWeights}));
     manager.addPass(createVerifyLowering());

@@ -183,11 +183,11 @@ static void encodeFunction(plan::FunctionOp op, const PlanIndices &indices,
     *function->add_instructions() = encodeInstruction(instruction, indices);
 }
 
-/// How a GPU launches the kernels, which are one PTX image.
-static void encodeLaunches(const codegen::GpuCode &code, StringRef arch,
+/// How GPUs launch the kernels.
+static void encodeLaunches(llvm::ArrayRef<codegen::GpuKernel> launches,
                            proto::Plan &encoded) {
   for (auto [kernel, launch] :
-       llvm::zip_equal(*encoded.mutable_kernels(), code.kernels)) {
+       llvm::zip_equal(*encoded.mutable_kernels(), launches)) {
     kernel.set_threads(launch.threads);
     kernel.set_shared_bytes(launch.sharedBytes);
   }
@@ -195,12 +195,31 @@ static void encodeLaunches(const codegen::GpuCode &code, StringRef arch,
     for (proto::Instruction &instruction : *function.mutable_instructions())
       if (instruction.has_launch())
         instruction.mutable_launch()->set_blocks(
-            code.kernels[instruction.launch().kernel()].blocks);
-  proto::Image *image = encoded.add_images();
-  image->set_kind(proto::Image::PTX);
-  image->set_arch(arch.str());
-  image->set_offset(0);
-  image->set_bytes(code.ptx.size());
+            launches[instruction.launch().kernel()].blocks);
+}
+
+static constexpr uint64_t imageAlignment = 16;
+
+static void encodeImages(llvm::ArrayRef<CodeImage> images,
+                         proto::Plan &encoded) {
+  uint64_t offset = 0;
+  for (const CodeImage &image : images) {
+    proto::Image *entry = encoded.add_images();
+    entry->set_kind(image.kind);
+    entry->set_arch(image.arch);
+    entry->set_offset(offset);
+    entry->set_bytes(image.code.size());
+    offset = llvm::alignTo(offset + image.code.size(), imageAlignment);
+  }
+}
+
+std::string dit::joinImages(llvm::ArrayRef<CodeImage> images) {
+  std::string joined;
+  for (const CodeImage &image : images) {
+    joined.resize(llvm::alignTo(joined.size(), imageAlignment));
+    joined += image.code;
+  }
+  return joined;
 }
 
 static int64_t getTotal(ModuleOp module, StringRef name) {
@@ -216,7 +235,8 @@ llvm::Expected<proto::Plan> dit::encodePlan(ModuleOp module,
     encoded.add_flags(flag);
   encoded.set_input_hash(provenance.inputHash);
   proto::Target *target = encoded.mutable_target();
-  target->set_kind(provenance.gpu ? "cuda" : "cpu");
+  bool isForGpu = !provenance.images.empty();
+  target->set_kind(isForGpu ? "cuda" : "cpu");
   target->set_cpu(provenance.cpu);
   for (const std::string &feature : provenance.features)
     target->add_features(feature);
@@ -238,8 +258,10 @@ llvm::Expected<proto::Plan> dit::encodePlan(ModuleOp module,
   }
   for (auto op : module.getOps<plan::FunctionOp>())
     encodeFunction(op, indices, encoded.add_functions());
-  if (provenance.gpu)
-    encodeLaunches(*provenance.gpu, provenance.cpu, encoded);
+  if (isForGpu) {
+    encodeLaunches(provenance.launches, encoded);
+    encodeImages(provenance.images, encoded);
+  }
   encoded.set_globals_bytes(
       getTotal(module, plan::PlanDialect::globalsBytesAttrName));
   encoded.set_arena_bytes(

@@ -25,6 +25,13 @@
 
 namespace dit {
 
+/// Code for one GPU architecture.
+struct CodeImage {
+  proto::Image::Kind kind;
+  std::string arch; // sm_90
+  std::string code; // PTX, or a cubin
+};
+
 /// What a plan tells about itself that the IR does not.
 struct PlanProvenance {
   std::string version;            // ditc's
@@ -32,8 +39,10 @@ struct PlanProvenance {
   std::string inputHash;
   std::string cpu;                   // x86-64-v4, sapphirerapids; sm_90
   std::vector<std::string> features; // what the code uses
-  /// PTX and launches of the plan.kernels, in their order; null: a CPU's plan.
-  const codegen::GpuCode *gpu = nullptr;
+  /// Of a plan for GPUs: its images, and the launches of the plan.kernels in
+  /// their order. No image: a CPU's plan.
+  std::vector<CodeImage> images;
+  std::vector<codegen::GpuKernel> launches;
 };
 
 /// The metadata of a module that is through the memory phase: what plan.bin
@@ -42,8 +51,12 @@ struct PlanProvenance {
 llvm::Expected<proto::Plan> encodePlan(mlir::ModuleOp module,
                                        const PlanProvenance &provenance);
 
+/// The code section of a plan with these images: one after the other, each at a
+/// multiple of 16 bytes.
+std::string joinImages(llvm::ArrayRef<CodeImage> images);
+
 /// Writes plan.bin: the metadata, `code` (an object file with the symbols of
-/// the plan.kernels, or their PTX) and the mapped globals' values, one global
+/// the plan.kernels, or the images) and the mapped globals' values, one global
 /// at a time. Equal arguments give equal bytes.
 llvm::Error writePlanFile(llvm::StringRef path, mlir::ModuleOp module,
                           const proto::Plan &encoded,

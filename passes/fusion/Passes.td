@@ -1,7 +1,8 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
-// In this order: dit-reduce-along-lane, dit-fuse-epilogue, dit-form-kernels,
-// dit-fuse-gated-residual, dit-verify-fused.
+// In this order: dit-reduce-along-lane, dit-fuse-epilogue, dit-match-bias (for
+// GPUs), dit-form-kernels, dit-fuse-gated-residual (for CPUs),
+// dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
@@ -61,6 +62,28 @@ def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
     Option<"library", "library", "bool", "false",
            "only what a GPU library's epilogue has">
   ];
+}
+
+def MatchBias : Pass<"dit-match-bias", "::mlir::ModuleOp"> {
+  let summary = "give the biases of GEMMs the type of their results";
+  let description = [{
+    A GPU library adds a bias of its result's type. Weights that nobody writes
+    are stored so, beside the one that others read; another bias is rounded
+    where it is used. Only for GPUs, before dit-form-kernels, which makes
+    kernels of the roundings.
+
+    ```mlir
+    %b = dit.read @b : tensor<768xf32>
+    %y = dit.matmul %h, %w bias %b {transpose_rhs} : …, bias tensor<768xf32> -> tensor<8x64x768xbf16>
+    ```
+    becomes
+    ```mlir
+    dit.global @b.bf16 parameter : tensor<768xbf16>
+    %b = dit.read @b.bf16 : tensor<768xbf16>
+    %y = dit.matmul %h, %w bias %b {transpose_rhs} : …, bias tensor<768xbf16> -> tensor<8x64x768xbf16>
+    ```
+  }];
+  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect"];
 }
 
 def FormKernels : Dit_FusionPass<"dit-form-kernels"> {

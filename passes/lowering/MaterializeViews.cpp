@@ -18,11 +18,21 @@ static bool isContiguousView(Value value) {
   return view && view->isContiguous();
 }
 
+/// Kernels read 16 bytes at a time, so that their inputs begin at multiples of
+/// it, as buffers and globals do.
+static bool isKernelInput(Value value) {
+  std::optional<StridedView> view = getStridedView(value);
+  int64_t size = plan::getElementBytes(
+      cast<RankedTensorType>(value.getType()).getElementType());
+  return view && view->isContiguous() && view->offset * size % 16 == 0;
+}
+
 /// Clones the views that make `value` at the builder's place, from the first
-/// contiguous tensor on, which becomes `source`; `argument` stands for it.
+/// tensor that a kernel can read on, which becomes `source`; `argument` stands
+/// for it.
 static Value cloneViews(OpBuilder &builder, Value value,
                         function_ref<Value(Value source)> argument) {
-  if (isContiguousView(value) || !isViewOp(value.getDefiningOp()))
+  if (isKernelInput(value) || !isViewOp(value.getDefiningOp()))
     return argument(value);
   Operation *op = value.getDefiningOp();
   IRMapping mapping;
@@ -31,9 +41,9 @@ static Value cloneViews(OpBuilder &builder, Value value,
   return builder.clone(*op, mapping)->getResult(0);
 }
 
-/// Moves the views that are not contiguous into the kernel.
+/// Moves the views that the kernel cannot read into it.
 static void sinkViews(KernelOp kernel) {
-  if (llvm::all_of(kernel.getInputs(), isContiguousView))
+  if (llvm::all_of(kernel.getInputs(), isKernelInput))
     return;
   OpBuilder builder(kernel);
   Block &body = kernel.getBody().front();

@@ -32,8 +32,8 @@ def PackWeights : Dit_LoweringPass<"dit-pack-weights"> {
 def MaterializeViews : Dit_LoweringPass<"dit-materialize-views"> {
   let summary = "make every view one that its user can read";
   let description = [{
-    Kernels read contiguous tensors: a view that is not contiguous moves into
-    the kernel. Matmuls and attentions take strides; where a view is none that
+    Kernels read contiguous tensors that begin at multiples of 16 bytes: another
+    view moves into the kernel. Matmuls and attentions take strides; where a view is none that
     they can walk, or a write needs contiguous bytes, a kernel copies it.
 
     ```mlir
@@ -81,6 +81,24 @@ def LowerToPlan : Dit_LoweringPass<"dit-lower-to-plan"> {
   }];
   let options = [Option<"report", "report", "bool", "false",
                         "remark each copy">];
+}
+
+def AddWorkspaces : Dit_LoweringPass<"dit-add-workspaces"> {
+  let summary = "give GEMMs and attentions the scratch memory of GPU libraries";
+  let description = [{
+    The instructions of a function run one after the other, so that all GEMMs
+    share one buffer, and all attentions one. They are buffers like any other:
+    the memory phase places them, and the plan's peak has them in it.
+
+    ```mlir
+    plan.gemm %h, %w -> %y sizes = […] …
+    ```
+    becomes
+    ```mlir
+    %s = plan.buffer 33554432
+    plan.gemm %h, %w -> %y workspace %s sizes = […] …
+    ```
+  }];
 }
 
 def PlaceGlobals : Dit_LoweringPass<"dit-place-globals"> {

@@ -5,7 +5,8 @@
 // 2. Find the values that are needed in the low type alone: every use is an
 //    operand of a product, or a view that is itself needed so.
 // 3. Give them the type where they are made, and round the other operands of
-//    products at their use.
+//    products at their use. On request the other results of products are
+//    rounded too, after their bias.
 //
 //===----------------------------------------------------------------------===//
 #include "passes/precision/Passes.h"
@@ -64,6 +65,8 @@ public:
   bool needsLow(Value value) const { return lowValues.contains(value); }
   /// Step 3. `lowGlobals` are those that every read needs so.
   void rewrite(const llvm::DenseSet<StringAttr> &lowGlobals);
+  /// Rounds what matmuls give to arithmetic; before step 3.
+  void roundResults();
 
 private:
   void findProducts();
@@ -193,6 +196,48 @@ void Lowering::rewriteResult(OpResult result,
   result.replaceAllUsesExcept(low, low.getDefiningOp());
 }
 
+/// What a matmul gives once its bias is added; the result itself where no bias
+/// is added to it alone.
+static Value getBiased(MatmulOp matmul) {
+  Value result = matmul.getResult();
+  if (!result.hasOneUse())
+    return result;
+  auto add = dyn_cast<arith::AddFOp>(*result.user_begin());
+  if (!add)
+    return result;
+  Value other = add.getLhs() == result ? add.getRhs() : add.getLhs();
+  auto row = other.getDefiningOp<BroadcastOp>();
+  return row && row.getDims().size() == 1 ? add.getResult() : result;
+}
+
+/// True where `value` goes to arithmetic and nowhere else: not to an
+/// activation, which a product applies to its sums, and not out of the
+/// function.
+static bool goesToArithmetic(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    if (isa<GeluOp, SigmoidOp, func::ReturnOp>(user))
+      return false;
+    return !isView(user) || goesToArithmetic(user->getResult(0));
+  });
+}
+
+void Lowering::roundResults() {
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    auto matmul = dyn_cast<MatmulOp>(op);
+    if (!matmul || !products.contains(matmul))
+      continue;
+    Value value = getBiased(matmul);
+    if (needsLow(value) || !goesToArithmetic(value))
+      continue;
+    builder.setInsertionPointAfterValue(value);
+    Value stored = arith::TruncFOp::create(builder, value.getLoc(),
+                                           lowered(value.getType()), value);
+    Value loaded =
+        arith::ExtFOp::create(builder, value.getLoc(), value.getType(), stored);
+    value.replaceAllUsesExcept(loaded, stored.getDefiningOp());
+  }
+}
+
 void Lowering::rewrite(const llvm::DenseSet<StringAttr> &lowGlobals) {
   for (BlockArgument argument : function.getArguments())
     if (needsLow(argument)) {
@@ -258,11 +303,14 @@ struct LowerPrecision : dit::impl::LowerPrecisionBase<LowerPrecision> {
           << precision << "'";
       return signalPassFailure();
     }
-    if (residual != "fp32" && residual != "low") {
-      module.emitOpError("residual must be fp32 or low, not '")
-          << residual << "'";
-      return signalPassFailure();
-    }
+    for (const auto &[name, value] :
+         {std::pair<StringRef, StringRef>{"residual", residual},
+          {"results", results}})
+      if (value != "fp32" && value != "low") {
+        module.emitOpError()
+            << name << " must be fp32 or low, not '" << value << "'";
+        return signalPassFailure();
+      }
     module->setAttr("dit.precision", builder.getStringAttr(precision));
     if (precision == "fp32")
       return;
@@ -275,8 +323,11 @@ struct LowerPrecision : dit::impl::LowerPrecisionBase<LowerPrecision> {
       lowerings.emplace_back(function, low).analyse();
     }
     llvm::DenseSet<StringAttr> lowGlobals = findLowGlobals(module, lowerings);
-    for (Lowering &lowering : lowerings)
+    for (Lowering &lowering : lowerings) {
+      if (results == "low")
+        lowering.roundResults();
       lowering.rewrite(lowGlobals);
+    }
     for (auto global : module.getOps<GlobalOp>())
       if (lowGlobals.contains(global.getSymNameAttr()))
         global.setType(global.getTensorType().clone(Type(low)));

@@ -48,7 +48,10 @@ def LowerPrecision : Dit_PrecisionPass<"dit-lower-precision"> {
     - A value needed in both types is rounded at the use.
 
     With `residual=low` the stream is stored in the low type too: what a norm
-    over tokens reads is rounded after the add, and used as rounded.
+    over tokens reads is rounded after the add, and used as rounded. With
+    `results=low` what matmuls give to arithmetic (branches, modulations) is
+    stored so, after its bias; activations and the function's result still see
+    the sums. Both save memory traffic, and are what PyTorch does in bf16.
 
     ```mlir
     %y = dit.matmul %h, %w {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> -> tensor<2x4xf32>
@@ -65,6 +68,8 @@ def LowerPrecision : Dit_PrecisionPass<"dit-lower-precision"> {
            "fp32 (nothing changes), bf16 or fp16">,
     Option<"residual", "residual", "std::string", "\"fp32\"",
            "type of the residual stream: fp32 or low">,
+    Option<"results", "results", "std::string", "\"fp32\"",
+           "type of what matmuls give to arithmetic: fp32 or low">,
   ];
 }
 

@@ -159,22 +159,28 @@ TEST_F(PlanWriter, Metadata) {
 /// the CPU's, does not.
 TEST_F(PlanWriter, GpuCode) {
   parse(forwardPlan);
-  codegen::GpuCode gpu{"five!", {{"dit_double_0", 7, 96, 32}}};
-  code.assign(gpu.ptx.begin(), gpu.ptx.end());
-  provenance.cpu = "sm_90";
-  provenance.gpu = &gpu;
+  provenance.cpu = "sm_80,sm_90";
+  provenance.images = {{proto::Image::PTX, "sm_80", "five!"},
+                       {proto::Image::CUBIN, "sm_90", "three"}};
+  provenance.launches = {{"dit_double_0", 7, 96, 32}};
+  std::string joined = joinImages(provenance.images);
+  code.assign(joined.begin(), joined.end());
   const plan::PlanView &view = roundTrip();
   const proto::Plan &read = view.metadata;
   EXPECT_EQ(read.target().kind(), "cuda");
-  EXPECT_EQ(read.target().cpu(), "sm_90");
+  EXPECT_EQ(read.target().cpu(), "sm_80,sm_90");
   EXPECT_EQ(read.kernels(0).threads(), 96);
   EXPECT_EQ(read.kernels(0).shared_bytes(), 32);
   EXPECT_EQ(read.functions(0).instructions(0).launch().blocks(), 7);
-  ASSERT_EQ(read.images_size(), 1);
+  ASSERT_EQ(read.images_size(), 2);
   EXPECT_EQ(read.images(0).kind(), proto::Image::PTX);
-  EXPECT_EQ(read.images(0).arch(), "sm_90");
+  EXPECT_EQ(read.images(0).arch(), "sm_80");
   EXPECT_EQ(read.images(0).offset(), 0u);
   EXPECT_EQ(read.images(0).bytes(), 5u);
+  EXPECT_EQ(read.images(1).kind(), proto::Image::CUBIN);
+  EXPECT_EQ(read.images(1).arch(), "sm_90");
+  EXPECT_EQ(read.images(1).offset(), 16u);
+  EXPECT_EQ(llvm::StringRef(joined).substr(16), "three");
 }
 
 /// A program for a GPU is what GPU libraries can do: no packed weights, and
@@ -197,7 +203,7 @@ module attributes {dit.precision = "bf16"} {
 }
 )mlir");
   CompileOptions options;
-  options.gpu = "sm_80";
+  options.gpus = {"sm_80"};
   options.pipeline.isForGpu = true;
   options.pipeline.precision = "bf16";
   std::string path = this->path("gpu.bin");

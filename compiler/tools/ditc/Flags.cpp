@@ -1,6 +1,7 @@
 //===- Flags.cpp - ditc's command line ------------------------------------===//
 #include "compiler/tools/ditc/Flags.h"
 
+#include "compiler/codegen/gpu/GpuTarget.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -111,9 +112,6 @@ static Error checkImplemented(const InputArgList &arguments) {
   }
   if (arguments.getLastArgValue(OPT_mode) == "train")
     missing.push_back("--mode train");
-  StringRef target = arguments.getLastArgValue(OPT_target, "cpu");
-  if (target != "cpu")
-    missing.push_back(("--target " + target).str());
   if (arguments.getLastArgValue(OPT_precision) == "fp8")
     missing.push_back("--precision fp8");
   if (missing.empty())
@@ -121,7 +119,43 @@ static Error checkImplemented(const InputArgList &arguments) {
   return failure(
       Exit::Unsupported,
       "not supported yet: " + join(missing, ", ") +
-          ". This version makes sample and forward plans for the CPU");
+          ". This version makes sample and forward plans for one rank");
+}
+
+/// Reads --target, and what it decides.
+static Error readTarget(const InputArgList &arguments, dit::Flags &flags) {
+  dit::CompileOptions &compile = flags.compile;
+  StringRef target = arguments.getLastArgValue(OPT_target, "cpu");
+  if (target.consume_front("cuda")) {
+    // cuda:sm_80,sm_90 or cuda:sm_80,cuda:sm_90
+    SmallVector<StringRef> names;
+    target.split(names, ',');
+    for (StringRef name : names) {
+      name.consume_front("cuda");
+      name.consume_front(":");
+      Expected<dit::codegen::GpuTarget> gpu =
+          dit::codegen::GpuTarget::resolve(name);
+      if (!gpu)
+        return dit::plan::within(gpu.takeError(), "--target cuda:" + name);
+      if (!is_contained(compile.gpus, gpu->arch))
+        compile.gpus.push_back(gpu->arch);
+    }
+    if (arguments.hasArg(OPT_cpu))
+      return failure(Exit::Contradiction,
+                     "--cpu names a processor, but --target is a GPU");
+  } else if (target != "cpu") {
+    return failure(Exit::Usage,
+                   "--target " + target + ": expected cpu or cuda:sm_90");
+  }
+  compile.pipeline.isForGpu = !compile.gpus.empty();
+  StringRef form = arguments.getLastArgValue(OPT_emit);
+  if (form == "ptx" && !compile.pipeline.isForGpu)
+    return failure(Exit::Contradiction,
+                   "--emit ptx needs a GPU: add --target cuda:sm_90");
+  if (form == "llvm" && compile.pipeline.isForGpu)
+    return failure(Exit::Unsupported,
+                   "--emit llvm is there for the CPU only; see --emit ptx");
+  return Error::success();
 }
 
 /// Reads the flags that name a choice or a number into `flags`.
@@ -145,9 +179,13 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
             take(flags.imageSize,
                  parseNumber("image-size", text(OPT_image_size), 8, 65536)))
       return error;
-  if (Error error = take(
-          pipeline.precision,
-          choose("precision", text(OPT_precision, "fp32"), "fp32 bf16 fp16")))
+  if (Error error = readTarget(arguments, flags))
+    return error;
+  if (Error error =
+          take(pipeline.precision,
+               choose("precision",
+                      text(OPT_precision, pipeline.isForGpu ? "bf16" : "fp32"),
+                      "fp32 bf16 fp16")))
     return error;
   if (Error error = take(pipeline.schedule,
                          choose("schedule", text(OPT_schedule, "ddpm-linear"),
@@ -163,8 +201,8 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
                       "auto yes no")))
     return error;
   if (arguments.hasArg(OPT_emit))
-    if (Error error = take(flags.emit,
-                           choose("emit", text(OPT_emit), "dit plan llvm asm")))
+    if (Error error = take(flags.emit, choose("emit", text(OPT_emit),
+                                              "dit plan llvm asm ptx")))
       return error;
   if (flags.emit == "dit")
     pipeline.lastPhase = dit::Phase::Fusion;

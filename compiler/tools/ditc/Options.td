@@ -19,9 +19,9 @@ let Group = grp_what in {
   defm mode : Value<"mode", "MODE", "sample (a denoiser's default), forward; train is not there yet">;
   defm batch : Value<"batch", "N", "pictures in one execution; under guidance the model sees 2 N (default 8)">;
   defm dim : Value<"dim", "NAME=N", "a value for a symbolic dimension">;
-  defm target : Value<"target", "TARGET", "cpu (default)">;
+  defm target : Value<"target", "TARGET", "cpu (default), or cuda:sm_80, sm_89, sm_90, sm_100, several separated by commas">;
   defm cpu : Value<"cpu", "CPU", "native (default), x86-64-v3, x86-64-v4 or an LLVM processor name">;
-  defm precision : Value<"precision", "TYPE", "fp32 (default on cpu), bf16, fp16">;
+  defm precision : Value<"precision", "TYPE", "fp32 (default on cpu), bf16 (default on cuda), fp16">;
   defm memory : Value<"memory", "SIZE", "refuse a plan whose peak is larger: 80GB, 512MiB">;
   defm image_size : Value<"image-size", "N", "built-in models: pictures of N x N (latents N/8; default 256)">;
 }
@@ -37,7 +37,7 @@ let Group = grp_model in {
 }
 let Group = grp_look in {
   defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, fusion, lowering or memory and print the IR">;
-  defm emit : Value<"emit", "FORM", "print dit, plan, llvm or asm instead of writing a plan">;
+  defm emit : Value<"emit", "FORM", "print dit, plan, llvm, asm or ptx instead of writing a plan">;
   defm print_ir_after : Value<"print-ir-after", "PASS", "print the IR after a pass (stderr)">;
   def print_pipeline : Flag1<"print-pipeline", "print the passes of every phase and stop">;
   def timing : Flag1<"timing", "print where the time went">;

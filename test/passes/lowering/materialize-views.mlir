@@ -111,3 +111,27 @@ func.func @collapse_across_a_gap() attributes {dit.step = "g"} {
   dit.write %c, @narrow : tensor<4x192xf32>
   return
 }
+
+// A kernel's input begins at a multiple of 16 bytes.
+// CHECK-LABEL: func.func @odd_begin_moves_into_kernel
+// CHECK: %[[X:.*]] = dit.read @table
+// CHECK: dit.kernel "copy" space = [4](%[[X]]) : (tensor<16xf32>)
+// CHECK-NEXT: ^bb0(%[[A:.*]]: tensor<16xf32>):
+// CHECK-NEXT: tensor.extract_slice %[[A]][2] [4] [1]
+// CHECK: %[[E:.*]] = tensor.extract_slice %[[X]][4] [4] [1]
+// CHECK-NEXT: dit.kernel "copy" space = [4](%[[E]]) : (tensor<4xf32>)
+dit.global @table input : tensor<16xf32>
+func.func @odd_begin_moves_into_kernel() attributes {dit.step = "odd"} {
+  %x = dit.read @table : tensor<16xf32>
+  %odd = tensor.extract_slice %x[2] [4] [1] : tensor<16xf32> to tensor<4xf32>
+  %y = dit.kernel "copy" space = [4] (%odd) : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    dit.yield %a : tensor<4xf32>
+  }
+  %even = tensor.extract_slice %x[4] [4] [1] : tensor<16xf32> to tensor<4xf32>
+  %z = dit.kernel "copy" space = [4] (%even) : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%a: tensor<4xf32>):
+    dit.yield %a : tensor<4xf32>
+  }
+  return
+}

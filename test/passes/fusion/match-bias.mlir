@@ -1,0 +1,49 @@
+// RUN: dit-opt %s --dit-match-bias | FileCheck %s
+
+#b = #dit.piece<name = "b", file = tensor<16xf32>, view = [16], permutation = [0],
+                target = [16], offset = [0], source = dense<1.0> : tensor<16xf32>>
+
+!x = tensor<4x32xbf16>
+!w = tensor<16x32xbf16>
+!b = tensor<16xf32>
+!y = tensor<4x16xbf16>
+
+// CHECK: dit.global @b parameter : tensor<16xf32> pieces [#[[P:.*]]]
+// CHECK-NEXT: dit.global @b.bf16 parameter : tensor<16xbf16> pieces [#[[P]]]
+// CHECK-NEXT: dit.global @moving
+dit.global @b parameter : tensor<16xf32> pieces [#b]
+dit.global @moving parameter : tensor<16xf32>
+dit.global @x input : !x
+dit.global @w parameter : !w
+
+// Two GEMMs share the converted bias; one of fp32 keeps its own.
+// CHECK-LABEL: @parameter
+// CHECK: %[[WIDE:.*]] = dit.read @b : tensor<16xf32>
+// CHECK: %[[N0:.*]] = dit.read @b.bf16 : tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[N0]] {{.*}} bias tensor<16xbf16>
+// CHECK: %[[N1:.*]] = dit.read @b.bf16 : tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[N1]] {{.*}} bias tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[WIDE]] {{.*}} bias tensor<16xf32>
+func.func @parameter() -> (!y, !y, tensor<4x16xf32>) {
+  %x = dit.read @x : !x
+  %w = dit.read @w : !w
+  %b = dit.read @b : !b
+  %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
+  %1 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
+  %2 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> tensor<4x16xf32>
+  return %0, %1, %2 : !y, !y, tensor<4x16xf32>
+}
+
+// What somebody writes is rounded where it is used.
+// CHECK-LABEL: @written
+// CHECK: %[[B:.*]] = dit.read @moving : tensor<16xf32>
+// CHECK: %[[N:.*]] = arith.truncf %[[B]] : tensor<16xf32> to tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[N]]
+func.func @written() -> !y {
+  %x = dit.read @x : !x
+  %w = dit.read @w : !w
+  %b = dit.read @moving : !b
+  %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
+  dit.write %b, @moving : !b
+  return %0 : !y
+}
