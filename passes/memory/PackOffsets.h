@@ -20,8 +20,9 @@ struct Interval {
   int64_t bytes = 0;
 };
 
-/// Offsets are multiples of this, and every block ends at one.
-constexpr int64_t offsetAlignment = 64;
+/// Offsets are multiples of this, and every block ends at one: cuBLASLt refuses
+/// a workspace that is not.
+constexpr int64_t offsetAlignment = 256;
 
 /// `bytes` rounded up to the alignment: what a block takes.
 int64_t alignedBytes(int64_t bytes);

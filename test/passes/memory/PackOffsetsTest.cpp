@@ -7,7 +7,7 @@
 
 using namespace dit;
 
-static int64_t roundUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+static int64_t roundUp(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 /// Checks what must hold of any packing, by looking at every step.
 static void check(const std::vector<Interval> &intervals) {
@@ -16,7 +16,7 @@ static void check(const std::vector<Interval> &intervals) {
   int64_t steps = 0, end = 0, lowerBound = 0;
   for (size_t i = 0; i < intervals.size(); ++i) {
     EXPECT_GE(packed.offsets[i], 0);
-    EXPECT_EQ(packed.offsets[i] % 64, 0);
+    EXPECT_EQ(packed.offsets[i] % 256, 0);
     end = std::max(end, packed.offsets[i] + roundUp(intervals[i].bytes));
     steps = std::max(steps, intervals[i].end + 1);
   }
@@ -63,7 +63,7 @@ TEST(PackOffsets, RandomIntervals) {
   for (int round = 0; round < 200; ++round) {
     SCOPED_TRACE(round);
     check(draw(random, 1 + random() % 60, 1 + random() % 40,
-               round % 2 ? 300 : 1 << 20));
+               round % 2 ? 1200 : 1 << 20));
   }
 }
 
@@ -103,8 +103,8 @@ TEST(PackOffsets, Blocks) {
 
 // A hole is filled by the block that fits it best.
 TEST(PackOffsets, FillsGaps) {
-  check({{0, 1, 1000}, {0, 9, 100}, {2, 9, 500}, {2, 9, 400}});
+  check({{0, 1, 4000}, {0, 9, 400}, {2, 9, 2000}, {2, 9, 1600}});
   EXPECT_EQ(
-      packOffsets({{0, 1, 1024}, {0, 9, 64}, {2, 9, 512}, {2, 9, 512}}).total,
-      1024 + 64);
+      packOffsets({{0, 1, 1024}, {0, 9, 256}, {2, 9, 512}, {2, 9, 512}}).total,
+      1024 + 256);
 }
