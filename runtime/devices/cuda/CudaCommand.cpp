@@ -2,6 +2,7 @@
 
 #include "runtime/devices/cuda/CudaCommand.h"
 
+#include "runtime/devices/cuda/ProfilerRanges.h"
 #include "runtime/plan/Failure.h"
 
 using namespace dit;
@@ -23,6 +24,13 @@ DevicePointer CudaAddresses::operator()(const proto::Place &place) const {
   default:
     return 0;
   }
+}
+
+llvm::Error CudaCommand::enqueueInRange(const CudaContext &context) {
+  if (!isProfiled())
+    return enqueue(context);
+  ProfilerRange range(location.empty() ? name() : location + ": " + name());
+  return enqueue(context);
 }
 
 namespace {

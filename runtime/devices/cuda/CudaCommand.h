@@ -33,6 +33,11 @@ public:
   virtual llvm::Error enqueue(const CudaContext &context) = 0;
   /// What errors call it.
   virtual std::string name() const = 0;
+
+  /// enqueue, in a range of a profiler where one is attached.
+  llvm::Error enqueueInRange(const CudaContext &context);
+  /// The model's node that the command is of; may be empty.
+  std::string location;
 };
 
 /// The commands of launch, copy and fill instructions.

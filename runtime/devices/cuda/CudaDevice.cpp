@@ -216,12 +216,13 @@ CudaDevice::prepare(const proto::Instruction &instruction) {
       createCommand(instruction);
   if (!command)
     return command.takeError();
+  (*command)->location = instruction.location();
   return std::move(*command);
 }
 
 llvm::Error CudaDevice::enqueue(Command &command) {
   auto &work = static_cast<CudaCommand &>(command);
-  if (llvm::Error error = work.enqueue(*context))
+  if (llvm::Error error = work.enqueueInRange(*context))
     return error;
   if (eachAlone)
     return context->synchronize(work.name());

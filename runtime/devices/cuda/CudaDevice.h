@@ -21,7 +21,9 @@ struct CudaOptions {
 /// thread uses it.
 ///
 /// With the environment variable DIT_CUDA_SYNC=1 it waits after every
-/// instruction, so that an error names the one that failed.
+/// instruction, so that an error names the one that failed. Under a profiler
+/// every instruction is an NVTX range "node: what it does"; they hold what the
+/// GPU does with DIT_CUDA_SYNC=1, else what puts it on the stream.
 std::unique_ptr<Device> createCudaDevice(const CudaOptions &options);
 
 /// What a machine has for plans of target cuda, a line each: GPUs, driver,

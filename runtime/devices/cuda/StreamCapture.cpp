@@ -65,7 +65,7 @@ dit::runtime::cuda::captureCommands(const CudaContext &context,
   llvm::Expected<Owned<GraphExec>> graph =
       capture(context, [&]() -> llvm::Error {
         for (CudaCommand *command : commands)
-          if (llvm::Error error = command->enqueue(context))
+          if (llvm::Error error = command->enqueueInRange(context))
             return error;
         return llvm::Error::success();
       });
@@ -107,7 +107,7 @@ static llvm::Error runWithEvents(const CudaContext &context,
         if (llvm::Error error = record(1))
           return error;
         for (size_t i = 0; i != commands.size(); ++i) {
-          if (llvm::Error error = commands[i]->enqueue(context))
+          if (llvm::Error error = commands[i]->enqueueInRange(context))
             return error;
           if (llvm::Error error = record(i + 2))
             return error;
