@@ -115,8 +115,9 @@ struct Encoder {
     operand->set_head_stride(strides[2]);
   }
 
-  void encode(plan::AttentionOp op, proto::Instruction &instruction) const {
-    proto::Attention *attention = instruction.mutable_attention();
+  /// What an attention and its gradient have in common.
+  template <typename Op>
+  void encodeSizes(Op op, proto::Attention *attention) const {
     ArrayRef<int64_t> sizes = op.getSizes();
     attention->set_batch(sizes[0]);
     attention->set_heads(sizes[1]);
@@ -126,10 +127,6 @@ struct Encoder {
     attention->set_value_dim(sizes[5]);
     attention->set_scale(op.getScale().convertToDouble());
     attention->set_type(encodeElementType(op.getType()));
-    encode(op.getQ(), op.getQStrides(), attention->mutable_q());
-    encode(op.getK(), op.getKStrides(), attention->mutable_k());
-    encode(op.getV(), op.getVStrides(), attention->mutable_v());
-    encode(op.getOutput(), op.getOutputStrides(), attention->mutable_output());
     if (op.getMask()) {
       encode(op.getMask(), attention->mutable_mask());
       ArrayRef<int64_t> strides = *op.getMaskStrides();
@@ -140,9 +137,40 @@ struct Encoder {
     }
     if (op.getLogSumExp())
       encode(op.getLogSumExp(), attention->mutable_log_sum_exp());
+    attention->set_key_head_group(op.getKeyHeadGroup());
+  }
+
+  void encode(plan::AttentionOp op, proto::Instruction &instruction) const {
+    proto::Attention *attention = instruction.mutable_attention();
+    encodeSizes(op, attention);
+    encode(op.getQ(), op.getQStrides(), attention->mutable_q());
+    encode(op.getK(), op.getKStrides(), attention->mutable_k());
+    encode(op.getV(), op.getVStrides(), attention->mutable_v());
+    encode(op.getOutput(), op.getOutputStrides(), attention->mutable_output());
     if (op.getWorkspace())
       encode(op.getWorkspace(), attention->mutable_workspace());
-    attention->set_key_head_group(op.getKeyHeadGroup());
+  }
+
+  void encode(plan::AttentionGradOp op, proto::Instruction &instruction) const {
+    using Op = plan::AttentionGradOp;
+    proto::AttentionGrad *gradient = instruction.mutable_attention_grad();
+    proto::Attention *forward = gradient->mutable_forward();
+    encodeSizes(op, forward);
+    encode(op.getQ(), op.getStrides(Op::Q), forward->mutable_q());
+    encode(op.getK(), op.getStrides(Op::K), forward->mutable_k());
+    encode(op.getV(), op.getStrides(Op::V), forward->mutable_v());
+    encode(op.getOutput(), op.getStrides(Op::Output),
+           forward->mutable_output());
+    encode(op.getOutputGrad(), op.getStrides(Op::OutputGrad),
+           gradient->mutable_output_grad());
+    encode(op.getQueryGrad(), op.getStrides(Op::QueryGrad),
+           gradient->mutable_query_grad());
+    encode(op.getKeyGrad(), op.getStrides(Op::KeyGrad),
+           gradient->mutable_key_grad());
+    encode(op.getValueGrad(), op.getStrides(Op::ValueGrad),
+           gradient->mutable_value_grad());
+    if (op.getWorkspace())
+      encode(op.getWorkspace(), gradient->mutable_workspace());
   }
 
   void encode(plan::CopyOp op, proto::Instruction &instruction) const {
@@ -162,8 +190,8 @@ proto::Instruction dit::encodeInstruction(plan::InstructionInterface op,
   proto::Instruction instruction;
   Encoder encoder{indices};
   llvm::TypeSwitch<Operation *>(op)
-      .Case<plan::LaunchOp, plan::GemmOp, plan::AttentionOp, plan::CopyOp,
-            plan::FillOp>(
+      .Case<plan::LaunchOp, plan::GemmOp, plan::AttentionOp,
+            plan::AttentionGradOp, plan::CopyOp, plan::FillOp>(
           [&](auto known) { encoder.encode(known, instruction); })
       .DefaultUnreachable("every instruction is one of these");
   if (auto name = op->getLoc()->findInstanceOf<NameLoc>())

@@ -143,3 +143,95 @@ std::optional<StridedView> dit::getStridedView(Value value) {
   }
   return view;
 }
+
+//===----------------------------------------------------------------------===//
+// Results inside a concat
+//===----------------------------------------------------------------------===//
+
+/// `view` is of the shape of the op's result; makes it one of its source.
+static bool undo(Operation *op, StridedView &view) {
+  if (auto transpose = dyn_cast<TransposeOp>(op)) {
+    StridedView result = view;
+    for (auto [to, from] : llvm::enumerate(transpose.getPermutation())) {
+      view.sizes[from] = result.sizes[to];
+      view.strides[from] = result.strides[to];
+    }
+    return true;
+  }
+  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
+    SmallVector<ReassociationIndices> groups = expand.getReassociationIndices();
+    if (groups.empty())
+      return false;
+    for (const ReassociationIndices &group : llvm::reverse(groups))
+      if (!view.collapse(group.front(), group.back() + 1))
+        return false;
+    return true;
+  }
+  auto collapse = dyn_cast<tensor::CollapseShapeOp>(op);
+  if (!collapse)
+    return false;
+  ArrayRef<int64_t> shape = collapse.getSrcType().getShape();
+  SmallVector<int64_t> strides(shape.size(), 1);
+  for (auto [group, stride] :
+       llvm::zip_equal(collapse.getReassociationIndices(), view.strides))
+    for (int64_t dim : llvm::reverse(group)) {
+      strides[dim] = stride;
+      stride *= shape[dim];
+    }
+  view.sizes.assign(shape.begin(), shape.end());
+  view.strides = std::move(strides);
+  return true;
+}
+
+std::optional<StridedView> dit::getPlaceInConcat(Value value) {
+  SmallVector<Operation *> chain;
+  Value part = value;
+  tensor::ConcatOp concat;
+  while (!concat) {
+    if (!part.hasOneUse())
+      return std::nullopt;
+    Operation *user = *part.user_begin();
+    concat = dyn_cast<tensor::ConcatOp>(user);
+    if (concat)
+      break;
+    if (!isa<TransposeOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(user))
+      return std::nullopt;
+    chain.push_back(user);
+    part = user->getResult(0);
+  }
+  if (!concat.getResultType().hasStaticShape())
+    return std::nullopt;
+  StridedView view = viewOfWhole(concat.getResult());
+  auto dim = static_cast<int64_t>(concat.getDim());
+  for (Value input : concat.getInputs()) {
+    int64_t size = cast<RankedTensorType>(input.getType()).getDimSize(dim);
+    if (input == part) {
+      view.sizes[dim] = size;
+      break;
+    }
+    view.offset += size * view.strides[dim];
+  }
+  for (Operation *op : llvm::reverse(chain))
+    if (!undo(op, view))
+      return std::nullopt;
+  return view;
+}
+
+bool dit::isPlacedConcat(Operation *op) {
+  auto concat = dyn_cast_or_null<tensor::ConcatOp>(op);
+  if (!concat)
+    return false;
+  Operation *producer = nullptr;
+  for (Value input : concat.getInputs()) {
+    while (isViewOp(input.getDefiningOp()))
+      input = input.getDefiningOp()->getOperand(0);
+    auto gradient = input.getDefiningOp<AttentionGradOp>();
+    if (!gradient || (producer && producer != gradient))
+      return false;
+    producer = gradient;
+    std::optional<StridedView> place = getPlaceInConcat(input);
+    if (!place || (place->sizes.back() != 1 && place->strides.back() != 1))
+      return false;
+  }
+  return producer;
+}

@@ -44,6 +44,15 @@ bool isViewOp(mlir::Operation *op);
 /// gap, a dynamic slice).
 std::optional<StridedView> getStridedView(mlir::Value value);
 
+/// Where `value` lies in the tensor.concat that alone uses it, behind views
+/// that keep every element: a view, of the value's shape, of the concat's
+/// result. Nothing where that is not so, or strides cannot say it.
+std::optional<StridedView> getPlaceInConcat(mlir::Value value);
+
+/// True for a tensor.concat that needs no instruction: its operands are results
+/// of one dit.attention_grad, which can write with strides.
+bool isPlacedConcat(mlir::Operation *op);
+
 } // namespace dit
 
 #endif // DIALECTS_DIT_STRIDEDVIEW_H

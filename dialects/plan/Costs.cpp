@@ -83,6 +83,13 @@ int64_t plan::AttentionOp::getFlops() {
   return 2 * scores * (sizes[4] + sizes[5]);
 }
 
+/// Five products: the scores again, dP, dV, dQ and dK.
+int64_t plan::AttentionGradOp::getFlops() {
+  ArrayRef<int64_t> sizes = getSizes();
+  int64_t scores = sizes[0] * sizes[1] * sizes[2] * sizes[3];
+  return 2 * scores * (3 * sizes[4] + 2 * sizes[5]);
+}
+
 int64_t CopyOp::getFlops() { return 0; }
 int64_t FillOp::getFlops() { return 0; }
 

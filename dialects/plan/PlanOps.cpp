@@ -294,9 +294,80 @@ SmallVector<Value> plan::AttentionOp::getWrites() {
   return writes;
 }
 
+namespace {
+/// An operand of an attention: [batch, tokens, heads, dim], strides of the
+/// first three.
+struct AttentionPart {
+  StringRef name;
+  Value memory;
+  int64_t tokens, heads, dim;
+  ArrayRef<int64_t> strides;
+};
+
+/// Checks the sizes of an attention and what it touches of its operands.
+struct AttentionChecker {
+  Operation *op;
+  ArrayRef<int64_t> sizes; ///< batch, heads, queries, keys, head dim, value dim
+  int64_t group;
+  Type type;
+
+  LogicalResult verifySizes() const {
+    if (failed(verifyCount(op, "sizes", sizes, 6)))
+      return failure();
+    if (group < 1 || sizes[1] % group != 0)
+      return op->emitOpError("key_head_group ")
+             << group << " does not divide " << sizes[1] << " heads";
+    return success();
+  }
+  AttentionPart query(StringRef name, Value memory,
+                      ArrayRef<int64_t> strides) const {
+    return {name, memory, sizes[2], sizes[1], sizes[4], strides};
+  }
+  AttentionPart key(StringRef name, Value memory,
+                    ArrayRef<int64_t> strides) const {
+    return {name, memory, sizes[3], sizes[1] / group, sizes[4], strides};
+  }
+  AttentionPart value(StringRef name, Value memory,
+                      ArrayRef<int64_t> strides) const {
+    return {name, memory, sizes[3], sizes[1] / group, sizes[5], strides};
+  }
+  AttentionPart output(StringRef name, Value memory,
+                       ArrayRef<int64_t> strides) const {
+    return {name, memory, sizes[2], sizes[1], sizes[5], strides};
+  }
+  LogicalResult verifyParts(ArrayRef<AttentionPart> parts) const {
+    for (const AttentionPart &part : parts)
+      if (failed(verifyReach(op, part.name, part.memory, type,
+                             {{sizes[0], part.strides[0]},
+                              {part.tokens, part.strides[1]},
+                              {part.heads, part.strides[2]},
+                              {part.dim, 1}})))
+        return failure();
+    return success();
+  }
+  LogicalResult verifyMask(Value mask,
+                           std::optional<ArrayRef<int64_t>> strides) const {
+    if (!mask != !strides)
+      return op->emitOpError("a mask needs its strides");
+    if (!mask)
+      return success();
+    if (failed(verifyCount(op, "mask_strides", *strides, 4)))
+      return failure();
+    return verifyReach(op, "mask", mask, Float32Type::get(op->getContext()),
+                       {{sizes[0], (*strides)[0]},
+                        {sizes[1], (*strides)[1]},
+                        {sizes[2], (*strides)[2]},
+                        {sizes[3], (*strides)[3]}});
+  }
+  LogicalResult verifyLogSumExp(Value memory) const {
+    return verifyReach(op, "log_sum_exp", memory,
+                       Float32Type::get(op->getContext()),
+                       {{sizes[0] * sizes[1] * sizes[2], 1}});
+  }
+};
+} // namespace
+
 LogicalResult plan::AttentionOp::verify() {
-  if (failed(verifyCount(*this, "sizes", getSizes(), 6)))
-    return failure();
   for (auto [name, strides] :
        {std::pair<StringRef, ArrayRef<int64_t>>{"q_strides", getQStrides()},
         {"k_strides", getKStrides()},
@@ -304,47 +375,54 @@ LogicalResult plan::AttentionOp::verify() {
         {"output_strides", getOutputStrides()}})
     if (failed(verifyCount(*this, name, strides, 3)))
       return failure();
-  ArrayRef<int64_t> sizes = getSizes();
-  int64_t batch = sizes[0], heads = sizes[1], queries = sizes[2],
-          keys = sizes[3], group = getKeyHeadGroup();
-  if (group < 1 || heads % group != 0)
-    return emitOpError("key_head_group ")
-           << group << " does not divide " << heads << " heads";
-  auto verifyOperand = [&](StringRef name, Value memory, int64_t tokens,
-                           int64_t count, int64_t dim,
-                           ArrayRef<int64_t> strides) {
-    return verifyReach(*this, name, memory, getType(),
-                       {{batch, strides[0]},
-                        {tokens, strides[1]},
-                        {count, strides[2]},
-                        {dim, 1}});
-  };
-  if (failed(verifyOperand("q", getQ(), queries, heads, sizes[4],
-                           getQStrides())) ||
-      failed(verifyOperand("k", getK(), keys, heads / group, sizes[4],
-                           getKStrides())) ||
-      failed(verifyOperand("v", getV(), keys, heads / group, sizes[5],
-                           getVStrides())) ||
-      failed(verifyOperand("output", getOutput(), queries, heads, sizes[5],
-                           getOutputStrides())))
+  AttentionChecker checker{*this, getSizes(),
+                           static_cast<int64_t>(getKeyHeadGroup()), getType()};
+  if (failed(checker.verifySizes()) ||
+      failed(checker.verifyParts(
+          {checker.query("q", getQ(), getQStrides()),
+           checker.key("k", getK(), getKStrides()),
+           checker.value("v", getV(), getVStrides()),
+           checker.output("output", getOutput(), getOutputStrides())})) ||
+      failed(checker.verifyMask(getMask(), getMaskStrides())))
     return failure();
-  Type f32 = Float32Type::get(getContext());
-  if (!getMask() != !getMaskStrides())
-    return emitOpError("a mask needs its strides");
-  if (getMask()) {
-    ArrayRef<int64_t> strides = *getMaskStrides();
-    if (failed(verifyCount(*this, "mask_strides", strides, 4)) ||
-        failed(verifyReach(*this, "mask", getMask(), f32,
-                           {{batch, strides[0]},
-                            {heads, strides[1]},
-                            {queries, strides[2]},
-                            {keys, strides[3]}})))
-      return failure();
-  }
-  if (!getLogSumExp())
-    return success();
-  return verifyReach(*this, "log_sum_exp", getLogSumExp(), f32,
-                     {{batch * heads * queries, 1}});
+  return getLogSumExp() ? checker.verifyLogSumExp(getLogSumExp()) : success();
+}
+
+SmallVector<Value> plan::AttentionGradOp::getReads() {
+  SmallVector<Value> reads{getQ(),      getK(),         getV(),
+                           getOutput(), getLogSumExp(), getOutputGrad()};
+  if (getMask())
+    reads.push_back(getMask());
+  return reads;
+}
+
+SmallVector<Value> plan::AttentionGradOp::getWrites() {
+  SmallVector<Value> writes{getQueryGrad(), getKeyGrad(), getValueGrad()};
+  if (getWorkspace())
+    writes.push_back(getWorkspace());
+  return writes;
+}
+
+LogicalResult plan::AttentionGradOp::verify() {
+  if (failed(verifyCount(*this, "strides", getStrides(), 24)))
+    return failure();
+  AttentionChecker checker{*this, getSizes(),
+                           static_cast<int64_t>(getKeyHeadGroup()), getType()};
+  if (failed(checker.verifySizes()) ||
+      failed(checker.verifyParts(
+          {checker.query("q", getQ(), getStrides(Q)),
+           checker.key("k", getK(), getStrides(K)),
+           checker.value("v", getV(), getStrides(V)),
+           checker.output("output", getOutput(), getStrides(Output)),
+           checker.output("output_grad", getOutputGrad(),
+                          getStrides(OutputGrad)),
+           checker.query("query_grad", getQueryGrad(), getStrides(QueryGrad)),
+           checker.key("key_grad", getKeyGrad(), getStrides(KeyGrad)),
+           checker.value("value_grad", getValueGrad(),
+                         getStrides(ValueGrad))})) ||
+      failed(checker.verifyMask(getMask(), getMaskStrides())))
+    return failure();
+  return checker.verifyLogSumExp(getLogSumExp());
 }
 
 SmallVector<Value> CopyOp::getReads() { return {getFrom()}; }

@@ -317,6 +317,46 @@ def Plan_AttentionOp : Plan_Instruction<"attention", [AttrSizedOperandSegments]>
   let hasVerifier = 1;
 }
 
+def Plan_AttentionGradOp : Plan_Instruction<"attention_grad",
+    [AttrSizedOperandSegments]> {
+  let summary = "the cotangents of query, key and value";
+  let description = [{
+    proto.AttentionGrad: q, k, v, the output, its log Σ exp and its cotangent
+    make those of q, k and v. sizes and mask as plan.attention has them;
+    `strides` of batch, token and head, three each, of q, k, v, output, output's
+    cotangent, and of the three results, which may alternate within one buffer.
+
+    ```mlir
+    plan.attention_grad %q, %k, %v, %o, %lse, %do -> %dq, %dk, %dv
+        sizes = [8, 4, 64, 64, 48, 48] scale = 0.144
+        strides = [36864, 576, 144, 36864, 576, 144, 36864, 576, 144,
+                   12288, 192, 48, 12288, 192, 48,
+                   36864, 576, 144, 36864, 576, 144, 36864, 576, 144] type = f32
+    ```
+  }];
+  let arguments = (ins Plan_Memory:$q, Plan_Memory:$k, Plan_Memory:$v,
+      Plan_Memory:$output, Plan_Memory:$log_sum_exp, Plan_Memory:$output_grad,
+      Plan_Memory:$query_grad, Plan_Memory:$key_grad, Plan_Memory:$value_grad,
+      Optional<Plan_Memory>:$mask, Optional<Plan_Memory>:$workspace,
+      DenseI64ArrayAttr:$sizes, F64Attr:$scale, DenseI64ArrayAttr:$strides,
+      OptionalAttr<DenseI64ArrayAttr>:$mask_strides,
+      DefaultValuedAttr<I64Attr, "1">:$key_head_group, TypeAttr:$type);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `,` $output `,` $log_sum_exp `,` $output_grad `->`
+    $query_grad `,` $key_grad `,` $value_grad (`mask` $mask^ $mask_strides)?
+    (`workspace` $workspace^)? `sizes` `=` $sizes `scale` `=` $scale
+    `strides` `=` $strides `type` `=` $type attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// What `getStrides(of)` are of.
+    enum Part { Q, K, V, Output, OutputGrad, QueryGrad, KeyGrad, ValueGrad };
+    ::llvm::ArrayRef<int64_t> getStrides(Part of) {
+      return getStrides().slice(3 * of, 3);
+    }
+  }];
+  let hasVerifier = 1;
+}
+
 def Plan_CopyOp : Plan_Instruction<"copy"> {
   let summary = "copies bytes";
   let description = [{ `plan.copy %x to %y`: as many as %y has. }];

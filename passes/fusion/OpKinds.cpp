@@ -12,7 +12,9 @@ using namespace mlir;
 using namespace dit;
 
 bool dit::isAnchor(Operation *op) {
-  return isa<MatmulOp, AttentionOp, ReadOp, WriteOp, func::ReturnOp>(op);
+  return isa<MatmulOp, AttentionOp, AttentionGradOp, ReadOp, WriteOp,
+             func::ReturnOp>(op) ||
+         isPlacedConcat(op);
 }
 
 static bool isStaticTensor(Type type) {
@@ -78,6 +80,13 @@ static bool canRead(OpOperand &operand, const StridedView &view) {
   Operation *op = operand.getOwner();
   if (auto attention = dyn_cast<AttentionOp>(op))
     return operand.get() == attention.getMask() || hasRows(view, 3);
+  if (auto gradient = dyn_cast<AttentionGradOp>(op)) {
+    if (operand.get() == gradient.getLogSumExp())
+      return view.isContiguous();
+    return operand.get() == gradient.getMask() || hasRows(view, 3);
+  }
+  if (isPlacedConcat(op))
+    return true;
   auto matmul = dyn_cast<MatmulOp>(op);
   if (!matmul)
     return view.isContiguous();

@@ -5,7 +5,8 @@
 //    A result is made (a) in the memory of the global that it is written to, if
 //    every reader of the old value runs before; (b) in the buffer of an operand
 //    that nobody needs afterwards, if each of its points is read only where it
-//    is overwritten; (c) else in a buffer of its own.
+//    is overwritten; (c) else in a buffer of its own. Gradients of attention
+//    lie in the buffer of the concat that joins them.
 // 3. Writes that were not (a) are copies at the end. A copy whose source
 //    another of these copies overwrites goes through a buffer first.
 //
@@ -154,6 +155,21 @@ Value FunctionLowering::placeResult(OpResult result) {
   return place;
 }
 
+/// The place of a result that a concat joins with others: in the buffer of the
+/// concat. Else one of its own.
+StridedView FunctionLowering::placeInConcat(OpResult result) {
+  std::optional<StridedView> place = getPlaceInConcat(result);
+  if (!place || !isPlacedConcat(place->base.getDefiningOp())) {
+    placeResult(result);
+    return *getStridedView(result);
+  }
+  Value &buffer = memory[place->base];
+  if (!buffer)
+    buffer = plan::BufferOp::create(
+        builder, result.getLoc(), plan::getTensorBytes(place->base.getType()));
+  return *place;
+}
+
 //===----------------------------------------------------------------------===//
 // Instructions
 //===----------------------------------------------------------------------===//
@@ -174,15 +190,15 @@ LogicalResult FunctionLowering::verifyElements(Operation *op) {
 
 LogicalResult FunctionLowering::lower(Operation *op) {
   if (isa<ReadOp, arith::ConstantOp, WriteOp, func::ReturnOp>(op) ||
-      isViewOp(op))
+      isViewOp(op) || isPlacedConcat(op))
     return success();
-  if (!isa<KernelOp, MatmulOp, dit::AttentionOp>(op))
+  if (!isa<KernelOp, MatmulOp, dit::AttentionOp, dit::AttentionGradOp>(op))
     return op->emitOpError("is no kernel, matmul, attention or view: fusion "
                            "must put it into a kernel");
   if (failed(verifyElements(op)))
     return failure();
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<KernelOp, MatmulOp, dit::AttentionOp>(
+      .Case<KernelOp, MatmulOp, dit::AttentionOp, dit::AttentionGradOp>(
           [&](auto instruction) { return lower(instruction); });
 }
 
@@ -264,8 +280,9 @@ LogicalResult FunctionLowering::lower(MatmulOp op) {
   return success();
 }
 
-LogicalResult FunctionLowering::lower(dit::AttentionOp op) {
-  auto viewOf = [&](Value operand) { return *getStridedView(operand); };
+/// Operands are strided views, of a type that attends.
+template <typename Op>
+static LogicalResult verifyAttention(Op op) {
   for (Value operand : op->getOperands())
     if (!getStridedView(operand))
       return op.emitOpError("has an operand that is no strided view");
@@ -273,35 +290,84 @@ LogicalResult FunctionLowering::lower(dit::AttentionOp op) {
   if (!element.isF32() && !element.isF16() && !element.isBF16())
     return op.emitOpError("attends in ")
            << element << ", which is not supported";
-  StridedView q = viewOf(op.getQuery()), k = viewOf(op.getKey()),
-              v = viewOf(op.getValue());
-  auto stridesOf = [](const StridedView &view) {
-    return SmallVector<int64_t>(ArrayRef(view.strides).take_front(3));
-  };
+  return success();
+}
+
+/// Of batch, token and head.
+static SmallVector<int64_t> attentionStrides(const StridedView &view) {
+  return SmallVector<int64_t>(ArrayRef(view.strides).take_front(3));
+}
+
+/// Of batch, head, query and key; 0 where the mask is repeated.
+static DenseI64ArrayAttr maskStrides(Value mask) {
+  if (!mask)
+    return {};
+  StridedView view = *getStridedView(mask);
+  for (auto [size, stride] : llvm::zip(view.sizes, view.strides))
+    if (size == 1)
+      stride = 0;
+  return DenseI64ArrayAttr::get(mask.getContext(), view.strides);
+}
+
+/// Batch, heads, query tokens, key tokens, head dim, value dim.
+template <typename Op>
+static SmallVector<int64_t> attentionSizes(Op op) {
+  ArrayRef<int64_t> query = op.getQuery().getType().getShape(),
+                    value = op.getValue().getType().getShape();
+  return {query[0], query[2], query[1], value[1], query[3], value[3]};
+}
+
+LogicalResult FunctionLowering::lower(dit::AttentionOp op) {
+  if (failed(verifyAttention(op)))
+    return failure();
+  Type element = elementType(op.getQuery());
+  StridedView q = *getStridedView(op.getQuery()),
+              k = *getStridedView(op.getKey()),
+              v = *getStridedView(op.getValue());
   Value mask;
-  DenseI64ArrayAttr maskStrides;
-  if (op.getMask()) {
-    StridedView view = viewOf(op.getMask());
-    for (auto [size, stride] : llvm::zip(view.sizes, view.strides))
-      if (size == 1)
-        stride = 0; // repeated
-    mask = getMemory(view, elementType(op.getMask()));
-    maskStrides = builder.getDenseI64ArrayAttr(view.strides);
-  }
+  if (op.getMask())
+    mask = getMemory(*getStridedView(op.getMask()), elementType(op.getMask()));
   Value memoryQ = getMemory(q, element), memoryK = getMemory(k, element),
         memoryV = getMemory(v, element);
   Value output = placeResult(op->getResult(0)), logSumExp;
   if (!op.getLogSumExp().use_empty())
     logSumExp = placeResult(op->getResult(1));
-  int64_t heads = q.sizes[2], dim = v.sizes[3];
   plan::AttentionOp::create(
       builder, op.getLoc(), memoryQ, memoryK, memoryV, output, mask, logSumExp,
-      /*workspace=*/Value(),
-      ArrayRef<int64_t>{q.sizes[0], heads, q.sizes[1], k.sizes[1], q.sizes[3],
-                        dim},
-      op.getScale(), stridesOf(q), stridesOf(k), stridesOf(v),
-      ArrayRef<int64_t>{q.sizes[1] * heads * dim, heads * dim, dim},
-      maskStrides, heads / k.sizes[2], element);
+      /*workspace=*/Value(), attentionSizes(op), op.getScale(),
+      attentionStrides(q), attentionStrides(k), attentionStrides(v),
+      attentionStrides(*getStridedView(op.getResult())),
+      maskStrides(op.getMask()), q.sizes[2] / k.sizes[2], element);
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(dit::AttentionGradOp op) {
+  if (failed(verifyAttention(op)))
+    return failure();
+  Type element = elementType(op.getQuery());
+  SmallVector<Value> places;
+  SmallVector<int64_t> strides;
+  auto add = [&](const StridedView &view) {
+    places.push_back(getMemory(view, element));
+    llvm::append_range(strides, attentionStrides(view));
+  };
+  for (Value operand : {op.getQuery(), op.getKey(), op.getValue(),
+                        op.getOutput(), op.getCotangent()})
+    add(*getStridedView(operand));
+  Value logSumExp = getMemory(*getStridedView(op.getLogSumExp()),
+                              elementType(op.getLogSumExp()));
+  Value mask;
+  if (op.getMask())
+    mask = getMemory(*getStridedView(op.getMask()), elementType(op.getMask()));
+  for (OpResult result : op->getResults())
+    add(placeInConcat(result));
+  int64_t group = op.getQuery().getType().getDimSize(2) /
+                  op.getKey().getType().getDimSize(2);
+  plan::AttentionGradOp::create(
+      builder, op.getLoc(), places[0], places[1], places[2], places[3],
+      logSumExp, places[4], places[5], places[6], places[7], mask,
+      /*workspace=*/Value(), attentionSizes(op), op.getScale(), strides,
+      maskStrides(op.getMask()), group, element);
   return success();
 }
 

@@ -24,6 +24,7 @@ private:
   mlir::LogicalResult lower(KernelOp op);
   mlir::LogicalResult lower(MatmulOp op);
   mlir::LogicalResult lower(AttentionOp op);
+  mlir::LogicalResult lower(AttentionGradOp op);
   void lowerWrites();
 
   // Memory of tensors.
@@ -33,6 +34,7 @@ private:
   mlir::Value slice(mlir::Location loc, mlir::Value memory, int64_t offset,
                     int64_t bytes);
   mlir::Value placeResult(mlir::OpResult result);
+  StridedView placeInConcat(mlir::OpResult result);
   WriteOp findDirectWrite(mlir::OpResult result);
   bool isOldValueDone(mlir::StringAttr global, mlir::Operation *producer);
   mlir::Value takeOverOperand(mlir::OpResult result);

@@ -83,14 +83,15 @@ struct MaterializeViews : dit::impl::MaterializeViewsBase<MaterializeViews> {
   void runOnOperation() override {
     SmallVector<Operation *> users;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (isa<KernelOp, MatmulOp, dit::AttentionOp, WriteOp>(op))
+      if (isa<KernelOp, MatmulOp, dit::AttentionOp, dit::AttentionGradOp,
+              WriteOp>(op))
         users.push_back(op);
       return isa<KernelOp>(op) ? WalkResult::skip() : WalkResult::advance();
     });
     for (Operation *op : users)
       llvm::TypeSwitch<Operation *>(op)
           .Case<KernelOp>(sinkViews)
-          .Case<MatmulOp, dit::AttentionOp, WriteOp>(
+          .Case<MatmulOp, dit::AttentionOp, dit::AttentionGradOp, WriteOp>(
               [&](auto user) { prepare(user); });
   }
 
@@ -140,14 +141,23 @@ private:
                             "stride for its batch and rows");
   }
 
-  void prepare(dit::AttentionOp op) {
+  /// The mask may have any strides, every other operand any of its rows.
+  void prepareAttention(Operation *op, Value mask) {
     for (OpOperand &operand : op->getOpOperands()) {
       std::optional<StridedView> view = getStridedView(operand.get());
-      bool isMask = operand.get() == op.getMask();
+      bool isMask = operand.get() == mask;
       if (!view ||
           (!isMask && view->sizes.back() != 1 && view->strides.back() != 1))
         materialize(operand, "the head dimension must be contiguous");
     }
+  }
+
+  void prepare(dit::AttentionOp op) { prepareAttention(op, op.getMask()); }
+
+  void prepare(dit::AttentionGradOp op) {
+    materializeUnlessContiguous(op.getLogSumExpMutable(),
+                                "log_sum_exp must be contiguous");
+    prepareAttention(op, op.getMask());
   }
 };
 } // namespace

@@ -9,6 +9,14 @@
 using namespace dit;
 using namespace dit::runtime;
 
+/// Batch, heads, queries and head dimension.
+static std::string attentionSizes(const proto::Attention &attention) {
+  return std::to_string(attention.batch()) + "x" +
+         std::to_string(attention.heads()) + "x" +
+         std::to_string(attention.query_tokens()) + "x" +
+         std::to_string(attention.head_dim());
+}
+
 std::string
 dit::runtime::instructionName(const proto::Plan &plan,
                               const proto::Instruction &instruction) {
@@ -22,13 +30,11 @@ dit::runtime::instructionName(const proto::Plan &plan,
                        std::to_string(gemm.k());
     return gemm.batch() > 1 ? name + " x" + std::to_string(gemm.batch()) : name;
   }
-  case proto::Instruction::kAttention: {
-    const proto::Attention &attention = instruction.attention();
-    return "attention " + std::to_string(attention.batch()) + "x" +
-           std::to_string(attention.heads()) + "x" +
-           std::to_string(attention.query_tokens()) + "x" +
-           std::to_string(attention.head_dim());
-  }
+  case proto::Instruction::kAttention:
+    return "attention " + attentionSizes(instruction.attention());
+  case proto::Instruction::kAttentionGrad:
+    return "attention gradient " +
+           attentionSizes(instruction.attention_grad().forward());
   case proto::Instruction::kCopy:
     return "copy";
   case proto::Instruction::kFill:

@@ -64,6 +64,14 @@ static void printGemm(const proto::Plan &plan, const proto::Gemm &gemm,
     os << " workspace " << printPlace(plan, gemm.workspace());
 }
 
+static void printOperand(const proto::Plan &plan, const char *name,
+                         const proto::Attention::Operand &operand,
+                         llvm::raw_ostream &os) {
+  os << " " << name << " " << printPlace(plan, operand.place()) << " strides "
+     << operand.batch_stride() << "," << operand.token_stride() << ","
+     << operand.head_stride();
+}
+
 static void printAttention(const proto::Plan &plan,
                            const proto::Attention &attention,
                            llvm::raw_ostream &os) {
@@ -80,9 +88,7 @@ static void printAttention(const proto::Plan &plan,
       {"v", attention.v()},
       {"output", attention.output()}};
   for (const auto &[name, operand] : parts)
-    os << " " << name << " " << printPlace(plan, operand.place()) << " strides "
-       << operand.batch_stride() << "," << operand.token_stride() << ","
-       << operand.head_stride();
+    printOperand(plan, name, operand, os);
   if (attention.mask().space() != proto::Place::NONE)
     os << " mask " << printPlace(plan, attention.mask()) << " strides "
        << attention.mask_batch_stride() << "," << attention.mask_head_stride()
@@ -92,6 +98,19 @@ static void printAttention(const proto::Plan &plan,
     os << " log_sum_exp " << printPlace(plan, attention.log_sum_exp());
   if (attention.workspace().space() != proto::Place::NONE)
     os << " workspace " << printPlace(plan, attention.workspace());
+}
+
+static void printAttentionGrad(const proto::Plan &plan,
+                               const proto::AttentionGrad &gradient,
+                               llvm::raw_ostream &os) {
+  os << "gradient of ";
+  printAttention(plan, gradient.forward(), os);
+  printOperand(plan, "output_grad", gradient.output_grad(), os);
+  printOperand(plan, "query_grad", gradient.query_grad(), os);
+  printOperand(plan, "key_grad", gradient.key_grad(), os);
+  printOperand(plan, "value_grad", gradient.value_grad(), os);
+  if (gradient.workspace().space() != proto::Place::NONE)
+    os << " workspace " << printPlace(plan, gradient.workspace());
 }
 
 void dit::plan::printInstruction(const proto::Plan &plan,
@@ -111,6 +130,9 @@ void dit::plan::printInstruction(const proto::Plan &plan,
     break;
   case proto::Instruction::kAttention:
     printAttention(plan, instruction.attention(), os);
+    break;
+  case proto::Instruction::kAttentionGrad:
+    printAttentionGrad(plan, instruction.attention_grad(), os);
     break;
   case proto::Instruction::kCopy:
     os << "copy " << printPlace(plan, instruction.copy().from()) << " to "
@@ -168,7 +190,10 @@ static void printSampling(const proto::Sampling &s, llvm::raw_ostream &os) {
      << " classes, prediction " << escaped(s.prediction()) << ", schedule "
      << escaped(s.schedule()) << (s.learned_sigma() ? ", learned sigma" : "")
      << ", guidance of " << s.default_cfg_channels() << " channels, at most "
-     << s.max_steps() << " steps\n";
+     << s.max_steps() << " steps";
+  if (s.hoist_steps())
+    os << ", prologue every " << s.hoist_steps();
+  os << "\n";
   const std::pair<const char *, const std::string &> names[] = {
       {"latent", s.latent()},
       {"labels", s.labels()},

@@ -29,6 +29,14 @@ struct Walk {
   int64_t stride;
 };
 
+/// An operand of an attention: [batch, tokens, heads, dim].
+struct AttentionPart {
+  llvm::StringRef name;
+  const proto::Attention::Operand &operand;
+  int64_t tokens, heads, dim;
+  Access access;
+};
+
 /// Checks the instructions of one function.
 class Checker {
 public:
@@ -41,7 +49,9 @@ private:
   llvm::Error check(const proto::Launch &launch) const;
   llvm::Error check(const proto::Gemm &gemm) const;
   llvm::Error checkEpilogue(const proto::Gemm &gemm) const;
-  llvm::Error check(const proto::Attention &attention) const;
+  llvm::Error check(const proto::Attention &attention,
+                    Access results = Access::Write) const;
+  llvm::Error check(const proto::AttentionGrad &gradient) const;
   llvm::Error check(const proto::Copy &copy) const;
   llvm::Error check(const proto::Fill &fill) const;
 
@@ -51,6 +61,8 @@ private:
                          proto::ElementType type,
                          std::initializer_list<Walk> walks,
                          Access access) const;
+  llvm::Error checkParts(const proto::Attention &attention,
+                         llvm::ArrayRef<AttentionPart> parts) const;
 
   const proto::Plan &plan;
   const proto::Function &function;
@@ -191,7 +203,22 @@ llvm::Error Checker::checkEpilogue(const proto::Gemm &gemm) const {
   return llvm::Error::success();
 }
 
-llvm::Error Checker::check(const proto::Attention &attention) const {
+llvm::Error Checker::checkParts(const proto::Attention &attention,
+                                llvm::ArrayRef<AttentionPart> parts) const {
+  for (const AttentionPart &part : parts)
+    if (llvm::Error error =
+            checkReach(part.name, part.operand.place(), attention.type(),
+                       {{attention.batch(), part.operand.batch_stride()},
+                        {part.tokens, part.operand.token_stride()},
+                        {part.heads, part.operand.head_stride()},
+                        {part.dim, 1}},
+                       part.access))
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::Attention &attention,
+                           Access results) const {
   int64_t batch = attention.batch(), heads = attention.heads();
   int64_t group = std::max<int64_t>(attention.key_head_group(), 1);
   for (int64_t extent :
@@ -201,50 +228,61 @@ llvm::Error Checker::check(const proto::Attention &attention) const {
       return malformed("batch, heads, tokens and dims must be at least 1");
   if (heads % group != 0)
     return malformed("the heads are not a multiple of key_head_group");
-  struct Part {
-    llvm::StringRef name;
-    const proto::Attention::Operand &operand;
-    int64_t tokens, heads, dim;
-    Access access;
-  };
-  const Part parts[] = {{"q", attention.q(), attention.query_tokens(), heads,
-                         attention.head_dim(), Access::Read},
-                        {"k", attention.k(), attention.key_tokens(),
-                         heads / group, attention.head_dim(), Access::Read},
-                        {"v", attention.v(), attention.key_tokens(),
-                         heads / group, attention.value_dim(), Access::Read},
-                        {"output", attention.output(), attention.query_tokens(),
-                         heads, attention.value_dim(), Access::Write}};
-  for (const Part &part : parts)
-    if (llvm::Error error =
-            checkReach(part.name, part.operand.place(), attention.type(),
-                       {{batch, part.operand.batch_stride()},
-                        {part.tokens, part.operand.token_stride()},
-                        {part.heads, part.operand.head_stride()},
-                        {part.dim, 1}},
-                       part.access))
-      return error;
+  int64_t queries = attention.query_tokens(), keys = attention.key_tokens();
+  if (llvm::Error error =
+          checkParts(attention, {{"q", attention.q(), queries, heads,
+                                  attention.head_dim(), Access::Read},
+                                 {"k", attention.k(), keys, heads / group,
+                                  attention.head_dim(), Access::Read},
+                                 {"v", attention.v(), keys, heads / group,
+                                  attention.value_dim(), Access::Read},
+                                 {"output", attention.output(), queries, heads,
+                                  attention.value_dim(), results}}))
+    return error;
   if (attention.mask().space() != proto::Place::NONE)
-    if (llvm::Error error = checkReach(
-            "mask", attention.mask(), proto::F32,
-            {{batch, attention.mask_batch_stride()},
-             {heads, attention.mask_head_stride()},
-             {attention.query_tokens(), attention.mask_query_stride()},
-             {attention.key_tokens(), attention.mask_key_stride()}},
-            Access::Read))
+    if (llvm::Error error =
+            checkReach("mask", attention.mask(), proto::F32,
+                       {{batch, attention.mask_batch_stride()},
+                        {heads, attention.mask_head_stride()},
+                        {queries, attention.mask_query_stride()},
+                        {keys, attention.mask_key_stride()}},
+                       Access::Read))
       return error;
   if (attention.log_sum_exp().space() != proto::Place::NONE) {
-    int64_t tokens = attention.query_tokens();
-    if (tokens > largestExtent / heads)
+    if (queries > largestExtent / heads)
       return malformed("log_sum_exp is too large");
-    if (llvm::Error error =
-            checkReach("log_sum_exp", attention.log_sum_exp(), proto::F32,
-                       {{batch, heads * tokens}, {heads, tokens}, {tokens, 1}},
-                       Access::Write))
+    if (llvm::Error error = checkReach(
+            "log_sum_exp", attention.log_sum_exp(), proto::F32,
+            {{batch, heads * queries}, {heads, queries}, {queries, 1}},
+            results))
       return error;
   }
   if (attention.workspace().space() != proto::Place::NONE)
     return checkPlace("workspace", attention.workspace(), Access::Write);
+  return llvm::Error::success();
+}
+
+llvm::Error Checker::check(const proto::AttentionGrad &gradient) const {
+  const proto::Attention &forward = gradient.forward();
+  if (llvm::Error error = check(forward, Access::Read))
+    return error;
+  if (forward.log_sum_exp().space() == proto::Place::NONE)
+    return malformed("log_sum_exp has no place");
+  int64_t heads = forward.heads();
+  int64_t keyHeads = heads / std::max<int64_t>(forward.key_head_group(), 1);
+  int64_t queries = forward.query_tokens(), keys = forward.key_tokens();
+  if (llvm::Error error =
+          checkParts(forward, {{"output_grad", gradient.output_grad(), queries,
+                                heads, forward.value_dim(), Access::Read},
+                               {"query_grad", gradient.query_grad(), queries,
+                                heads, forward.head_dim(), Access::Write},
+                               {"key_grad", gradient.key_grad(), keys, keyHeads,
+                                forward.head_dim(), Access::Write},
+                               {"value_grad", gradient.value_grad(), keys,
+                                keyHeads, forward.value_dim(), Access::Write}}))
+    return error;
+  if (gradient.workspace().space() != proto::Place::NONE)
+    return checkPlace("workspace", gradient.workspace(), Access::Write);
   return llvm::Error::success();
 }
 
@@ -272,6 +310,8 @@ llvm::Error Checker::check(const proto::Instruction &instruction) const {
     return check(instruction.gemm());
   case proto::Instruction::kAttention:
     return check(instruction.attention());
+  case proto::Instruction::kAttentionGrad:
+    return check(instruction.attention_grad());
   case proto::Instruction::kCopy:
     return check(instruction.copy());
   case proto::Instruction::kFill:

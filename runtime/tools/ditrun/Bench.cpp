@@ -45,6 +45,7 @@ static llvm::StringRef kindName(const proto::Instruction &instruction) {
   case proto::Instruction::kGemm:
     return "matrix products";
   case proto::Instruction::kAttention:
+  case proto::Instruction::kAttentionGrad:
     return "attention";
   case proto::Instruction::kLaunch:
     return "generated kernels";

@@ -228,6 +228,40 @@ plan.function @f step = "forward" {
 
 plan.function @f step = "forward" {
   %0 = plan.buffer 64
+  // expected-error @below {{strides must be 24 numbers}}
+  plan.attention_grad %0, %0, %0, %0, %0, %0 -> %0, %0, %0
+      sizes = [1, 1, 4, 4, 4, 4] scale = 5.0e-01
+      strides = [16, 4, 4, 16, 4, 4, 16, 4, 4] type = f32
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
+  %1 = plan.slice %0[0, 60]
+  // expected-error @below {{key_grad needs 64 of 60 bytes}}
+  plan.attention_grad %0, %0, %0, %0, %0, %0 -> %0, %1, %0
+      sizes = [1, 1, 4, 4, 4, 4] scale = 5.0e-01
+      strides = [16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4,
+                 16, 4, 4, 16, 4, 4] type = f32
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
+  %1 = plan.slice %0[0, 12]
+  // expected-error @below {{log_sum_exp needs 16 of 12 bytes}}
+  plan.attention_grad %0, %0, %0, %0, %1, %0 -> %0, %0, %0
+      sizes = [1, 1, 4, 4, 4, 4] scale = 5.0e-01
+      strides = [16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4, 4,
+                 16, 4, 4, 16, 4, 4] type = f32
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
   %1 = plan.buffer 65
   // expected-error @below {{copies 65 bytes, but its source has 64}}
   plan.copy %0 to %1

@@ -44,6 +44,13 @@ plan.function @step step = "forward" arena_bytes = 128 {
       sizes = [1, 1, 3, 3, 4, 4] scale = 5.0e-01
       q_strides = [12, 4, 4] k_strides = [12, 4, 4] v_strides = [12, 4, 4]
       output_strides = [12, 4, 4] type = f32
+  // CHECK: plan.attention_grad %[[H]], %[[H]], %[[H]], %[[X]], %[[Y]], %[[X]] -> %[[H]], %[[X]], %[[H]] mask %[[R]] [0, 0, 0, 1] workspace %[[Y]]
+  // CHECK-SAME: sizes = [1, 1, 3, 3, 4, 4] scale = 5.000000e-01 strides = [12, 4, 4,
+  plan.attention_grad %h, %h, %h, %x, %y, %x -> %h, %x, %h
+      mask %r [0, 0, 0, 1] workspace %y
+      sizes = [1, 1, 3, 3, 4, 4] scale = 5.0e-01
+      strides = [12, 4, 4, 12, 4, 4, 12, 4, 4, 12, 4, 4, 12, 4, 4, 12, 4, 4,
+                 12, 4, 4, 12, 4, 4] type = f32
   // CHECK: plan.copy %[[R]] to %[[R]]
   plan.copy %r to %r
   // CHECK: plan.fill %[[X]] with 255

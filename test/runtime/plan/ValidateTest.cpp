@@ -94,12 +94,34 @@ proto::Attention &attentionOf(proto::Plan &plan) {
   return *at(plan, 4).mutable_attention();
 }
 
+/// The plan above with the attention's gradient instead of the attention.
+HandPlan makeAttentionGradPlan() {
+  HandPlan hand = makeAttentionPlan();
+  proto::Attention forward = attentionOf(hand.metadata);
+  forward.clear_workspace();
+  proto::AttentionGrad &gradient =
+      *at(hand.metadata, 4).mutable_attention_grad();
+  *gradient.mutable_forward() = forward;
+  *gradient.mutable_output_grad() = forward.output();
+  *gradient.mutable_query_grad() = forward.q();
+  *gradient.mutable_key_grad() = forward.k();
+  *gradient.mutable_value_grad() = forward.v();
+  gradient.mutable_workspace()->set_space(proto::Place::ARENA);
+  gradient.mutable_workspace()->set_bytes(64);
+  return hand;
+}
+
+proto::AttentionGrad &gradientOf(proto::Plan &plan) {
+  return *at(plan, 4).mutable_attention_grad();
+}
+
 } // namespace
 
 TEST(ValidateTest, GoodPlansAreAccepted) {
   expectAccepted(makeForwardPlan());
   expectAccepted(makeSamplePlan());
   expectAccepted(makeAttentionPlan());
+  expectAccepted(makeAttentionGradPlan());
 }
 
 TEST(ValidateTest, Globals) {
@@ -360,6 +382,33 @@ TEST(ValidateTest, Attentions) {
         }},
        {"workspace reaches past",
         [](auto &p) { attentionOf(p).mutable_workspace()->set_bytes(4097); }}});
+}
+
+TEST(ValidateTest, AttentionGradients) {
+  auto forward = [](auto &p) -> proto::Attention & {
+    return *gradientOf(p).mutable_forward();
+  };
+  expectRefused(
+      makeAttentionGradPlan(),
+      {{"tokens and dims", [=](auto &p) { forward(p).set_batch(0); }},
+       {"q reaches past its place",
+        [=](auto &p) { forward(p).mutable_q()->set_token_stride(9); }},
+       {"log_sum_exp has no place",
+        [=](auto &p) { forward(p).clear_log_sum_exp(); }},
+       {"output_grad reaches past its place",
+        [](auto &p) {
+          gradientOf(p).mutable_output_grad()->set_token_stride(9);
+        }},
+       {"query_grad reaches past the arena",
+        [](auto &p) {
+          gradientOf(p).mutable_query_grad()->mutable_place()->set_offset(4096);
+        }},
+       {"key_grad reaches past its place",
+        [](auto &p) { gradientOf(p).mutable_key_grad()->set_head_stride(9); }},
+       {"value_grad has no place",
+        [](auto &p) { gradientOf(p).mutable_value_grad()->clear_place(); }},
+       {"workspace reaches past",
+        [](auto &p) { gradientOf(p).mutable_workspace()->set_bytes(4097); }}});
 }
 
 TEST(ValidateTest, SamplingContract) {
