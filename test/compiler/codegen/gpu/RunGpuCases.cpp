@@ -1,8 +1,8 @@
 //===- RunGpuCases.cpp - Kernels on the GPU against expected numbers ------===//
 //
 // usage: run-gpu-cases FOLDER          every case of the folder (GpuCase.h)
-//        run-gpu-cases --time FILE.ptx…  the kernels of each, on zeros,
-//                                        beside a copy in the GPU's memory
+//        run-gpu-cases --time FILE.ptx…  the kernels of each beside a copy in
+//                                        the GPU's memory
 //
 // Results are poisoned first, and what lies behind them must stay.
 //
@@ -14,6 +14,7 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
+#include <random>
 #include <set>
 
 using namespace llvm;
@@ -98,6 +99,14 @@ public:
                                      sharedBytes, gpu.stream(),
                                      parameters.data(), nullptr),
               symbol);
+  }
+
+  int getRegisters() const {
+    constexpr auto numRegs = static_cast<FunctionAttribute>(4);
+    int registers = 0;
+    checkCuda(gpu.api().funcGetAttribute(&registers, numRegs, function),
+              symbol);
+    return registers;
   }
 
   std::string symbol;
@@ -195,49 +204,91 @@ static bool runCase(const CudaContext &gpu, const std::string &stem) {
   return isRight;
 }
 
-/// Microseconds of one of `count` runs of `work` on the stream.
-static double timeRuns(const CudaContext &gpu, function_ref<void()> work) {
-  constexpr int count = 50;
+/// Microseconds of one of `count` runs of `work`, replayed as one graph: the
+/// median of several replays.
+static double timeRuns(const CudaContext &gpu, int count,
+                       function_ref<void(int)> work) {
   const CudaApi &api = gpu.api();
-  Event begin, end;
-  checkCuda(api.eventCreate(&begin, 0), "event");
-  checkCuda(api.eventCreate(&end, 0), "event");
-  // Long enough for the clock to rise.
-  for (int i = 0; i < 20 * count; ++i)
-    work();
-  checkCuda(api.eventRecord(begin, gpu.stream()), "event");
+  Graph made = nullptr;
+  GraphExec instance = nullptr;
+  checkCuda(api.streamBeginCapture(gpu.stream(), CaptureRelaxed), "capture");
   for (int i = 0; i < count; ++i)
-    work();
-  checkCuda(api.eventRecord(end, gpu.stream()), "event");
-  checkCuda(api.eventSynchronize(end), "event");
-  float milliseconds;
-  checkCuda(api.eventElapsedTime(&milliseconds, begin, end), "event");
-  return milliseconds * 1000 / count;
+    work(i);
+  checkCuda(api.streamEndCapture(gpu.stream(), &made), "capture");
+  Owned<Graph> graph(made, api.graphDestroy);
+  checkCuda(api.graphInstantiate(&instance, made, 0), "graph");
+  Owned<GraphExec> runs(instance, api.graphExecDestroy);
+  Owned<Event> begin = check(gpu.createEvent()), end = check(gpu.createEvent());
+  std::vector<float> times;
+  // The first replays let the clock rise.
+  constexpr int warm = 5, replays = 9;
+  for (int replay = 0; replay < warm + replays; ++replay) {
+    checkCuda(api.eventRecord(begin.get(), gpu.stream()), "event");
+    checkCuda(api.graphLaunch(instance, gpu.stream()), "graph");
+    checkCuda(api.eventRecord(end.get(), gpu.stream()), "event");
+    checkCuda(api.eventSynchronize(end.get()), "event");
+    float milliseconds;
+    checkCuda(api.eventElapsedTime(&milliseconds, begin.get(), end.get()),
+              "event");
+    if (replay >= warm)
+      times.push_back(milliseconds);
+  }
+  llvm::sort(times);
+  return times[replays / 2] * 1000 / count;
 }
 
+/// Numbers in [-1, -0.5] and [0.5, 1], as bf16 and as fp32.
+static std::string makeNumbers(size_t bytes) {
+  std::string numbers(bytes, 0);
+  std::minstd_rand generator;
+  for (size_t i = 0; i + 1 < bytes; i += 2) {
+    auto random = static_cast<unsigned>(generator()) >> 8;
+    numbers[i] = static_cast<char>(random);
+    numbers[i + 1] = static_cast<char>(0x3f | (random >> 1 & 0x80));
+  }
+  return numbers;
+}
+
+/// A kernel on operands that change from run to run, so that together they do
+/// not fit the GPU's cache, beside a copy of as many bytes, alike.
 static void timeKernel(const CudaContext &gpu, const std::string &ptx,
                        StringRef line) {
-  Launch launch(gpu, ptx, line);
+  constexpr double cacheBytes = 160e6;
+  constexpr int mostSets = 8;
+  std::vector<std::unique_ptr<Launch>> sets;
   double bytes = 0;
-  for (size_t i = 0; i < launch.sizes.size(); ++i) {
-    launch.fill(i, 0);
-    bytes += static_cast<double>(launch.sizes[i]);
-  }
-  double time = timeRuns(gpu, [&] { launch.run(); });
-  DevicePointer from, to;
+  do {
+    sets.push_back(std::make_unique<Launch>(gpu, ptx, line));
+    Launch &launch = *sets.back();
+    bytes = 0;
+    for (size_t i = 0; i < launch.sizes.size(); ++i) {
+      if (i < launch.inputs)
+        launch.write(i, makeNumbers(launch.sizes[i]).c_str());
+      bytes += static_cast<double>(launch.sizes[i]);
+    }
+  } while (sets.size() < mostSets &&
+           static_cast<double>(sets.size()) * bytes < cacheBytes);
+  int count = bytes < 1e7 ? 200 : 24;
+  double time =
+      timeRuns(gpu, count, [&](int run) { sets[run % sets.size()]->run(); });
+  std::vector<Owned<DevicePointer>> memory;
   auto half = static_cast<size_t>(bytes / 2);
-  checkCuda(gpu.api().memAlloc(&from, half), "copy");
-  checkCuda(gpu.api().memAlloc(&to, half), "copy");
-  double copy = timeRuns(gpu, [&] {
-    checkCuda(gpu.api().memcpyDtoDAsync(to, from, half, gpu.stream()), "copy");
+  for (size_t i = 0; i < 2 * sets.size(); ++i) {
+    DevicePointer address;
+    checkCuda(gpu.api().memAlloc(&address, half + guardBytes), "copy");
+    memory.emplace_back(address, gpu.api().memFree);
+  }
+  double copy = timeRuns(gpu, count, [&](int run) {
+    size_t set = 2 * (run % sets.size());
+    checkCuda(gpu.api().memcpyDtoDAsync(
+                  memory[set].get(), memory[set + 1].get(), half, gpu.stream()),
+              "copy");
   });
-  gpu.api().memFree(from);
-  gpu.api().memFree(to);
-  outs() << launch.symbol
-         << format(": %.1f us, %.0f GB/s; a copy of as many bytes %.1f us, "
-                   "%.0f GB/s: %.1f %%\n",
+  outs() << sets[0]->symbol
+         << format(": %.2f us, %.0f GB/s; a copy of as many bytes %.2f us, "
+                   "%.0f GB/s: %.1f %%; %d registers\n",
                    time, bytes / time / 1e3, copy, bytes / copy / 1e3,
-                   100 * copy / time);
+                   100 * copy / time, sets[0]->getRegisters());
 }
 
 int main(int count, char **arguments) {
