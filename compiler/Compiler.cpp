@@ -235,6 +235,9 @@ llvm::Expected<std::string> dit::printKernels(ModuleOp module,
       auto code = generatePtx(module, gpu);
       if (!code)
         return code.takeError();
+      for (auto [launch, source] :
+           llvm::zip_equal(code->kernels, collectKernels(module)))
+        text += codegen::printLaunch(launch, source);
       text += code->ptx;
     }
     return text;

@@ -145,3 +145,19 @@ llvm::Expected<GpuCode> dit::codegen::emitPtx(MLIRContext &context,
   code.ptx.assign(bytes.begin(), bytes.end());
   return code;
 }
+
+std::string dit::codegen::printLaunch(const GpuKernel &launch,
+                                      const KernelSource &source) {
+  std::string line;
+  llvm::raw_string_ostream out(line);
+  out << "// " << launch.symbol << ": " << launch.blocks << " blocks of "
+      << launch.threads << " threads, " << launch.sharedBytes << " bytes:";
+  Block &body = source.body->front();
+  for (Type type : body.getArgumentTypes())
+    out << " " << byteSize(type);
+  out << " ->";
+  for (Type type : body.getTerminator()->getOperandTypes())
+    out << " " << byteSize(type);
+  out << "\n";
+  return line;
+}

@@ -42,6 +42,10 @@ llvm::Expected<GpuCode> emitPtx(mlir::MLIRContext &context,
                                 llvm::ArrayRef<KernelSource> kernels,
                                 const GpuTarget &target);
 
+/// "// kernel0: 4096 blocks of 128 threads, 0 bytes: 37748736 2304 ->
+/// 37748736": a line of PTX on a launch, with the operands' bytes.
+std::string printLaunch(const GpuKernel &launch, const KernelSource &source);
+
 } // namespace dit::codegen
 
 #endif // COMPILER_CODEGEN_GPU_GPUCODEGEN_H

@@ -41,7 +41,7 @@ int main(int count, char **arguments) {
   });
   GpuCode code = check(emitPtx(context, kernels, target));
   for (auto [launch, source] : llvm::zip_equal(code.kernels, kernels))
-    printLaunch(llvm::outs(), launch, source);
+    llvm::outs() << printLaunch(launch, source);
   llvm::outs() << code.ptx;
   return 0;
 }

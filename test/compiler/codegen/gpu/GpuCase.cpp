@@ -7,24 +7,6 @@
 using namespace mlir;
 using namespace dit::codegen;
 
-static int64_t byteSize(RankedTensorType type) {
-  return type.getNumElements() *
-         std::max(1u, type.getElementTypeBitWidth() / 8);
-}
-
-void dit::codegen::printLaunch(llvm::raw_ostream &out, const GpuKernel &launch,
-                               const KernelSource &source) {
-  out << "// " << launch.symbol << ": " << launch.blocks << " blocks of "
-      << launch.threads << " threads, " << launch.sharedBytes << " bytes:";
-  Block &body = source.body->front();
-  for (Type type : body.getArgumentTypes())
-    out << " " << byteSize(cast<RankedTensorType>(type));
-  out << " ->";
-  for (Type type : body.getTerminator()->getOperandTypes())
-    out << " " << byteSize(cast<RankedTensorType>(type));
-  out << "\n";
-}
-
 llvm::Error dit::codegen::writeGpuCase(const std::string &path,
                                        const GpuCode &code,
                                        const KernelSource &source,
@@ -34,8 +16,7 @@ llvm::Error dit::codegen::writeGpuCase(const std::string &path,
   llvm::raw_fd_ostream ptx(path + ".ptx", error);
   if (error)
     return llvm::createStringError(error, path);
-  printLaunch(ptx, code.kernels.front(), source);
-  ptx << code.ptx;
+  ptx << printLaunch(code.kernels.front(), source) << code.ptx;
 
   llvm::raw_fd_ostream data(path + ".case", error);
   if (error)

@@ -2,8 +2,9 @@
 //
 // What run-gpu-cases reads on a machine with a GPU, where no MLIR is needed:
 //
-//   FOLDER/NAME.ptx   one line on the launch (see printLaunch), then the module
-//   FOLDER/NAME.case  the tolerance and a line "TYPE WIDTH" an operand (inputs,
+//   FOLDER/NAME.ptx   one line on the launch (see codegen::printLaunch), then
+//   the module FOLDER/NAME.case  the tolerance and a line "TYPE WIDTH" an
+//   operand (inputs,
 //                     "->", results), then, after an empty line, the inputs'
 //                     bytes and the results' numbers in fp32 or fp64: WIDTH
 //                     bytes each
@@ -16,11 +17,6 @@
 #include "llvm/Support/raw_ostream.h"
 
 namespace dit::codegen {
-
-/// "// kernel0: 4096 blocks of 128 threads, 0 bytes: 37748736 2304 ->
-/// 37748736": operands in bytes.
-void printLaunch(llvm::raw_ostream &out, const GpuKernel &launch,
-                 const KernelSource &source);
 
 /// An operand of the kernel: its bytes where it is an input, else its numbers.
 struct GpuOperand {
