@@ -147,24 +147,29 @@ llvm::Expected<Manifest> dit::runtime::readManifest(llvm::StringRef folder) {
   return manifest;
 }
 
+llvm::Error dit::runtime::verifyFile(llvm::StringRef folder,
+                                     const Manifest::File &listed) {
+  llvm::SmallString<128> path = within(folder, listed.name);
+  llvm::Expected<plan::MappedFile> file = plan::MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  if (file->bytes().size() != listed.bytes)
+    return malformed("'" + plan::escaped(path) + "' has " +
+                     llvm::Twine(file->bytes().size()) +
+                     " bytes, its manifest says " + llvm::Twine(listed.bytes));
+  if (plan::hexadecimal(plan::hashBytes(file->bytes())) != listed.hash)
+    return malformed("'" + plan::escaped(path) +
+                     "' is damaged: its hash is not the manifest's");
+  return llvm::Error::success();
+}
+
 llvm::Expected<Manifest>
 dit::runtime::verifyCheckpoint(llvm::StringRef folder) {
   llvm::Expected<Manifest> manifest = readManifest(folder);
   if (!manifest)
     return manifest.takeError();
-  for (const Manifest::File &listed : manifest->files) {
-    llvm::SmallString<128> path = within(folder, listed.name);
-    llvm::Expected<plan::MappedFile> file = plan::MappedFile::open(path);
-    if (!file)
-      return file.takeError();
-    if (file->bytes().size() != listed.bytes)
-      return malformed("'" + plan::escaped(path) + "' has " +
-                       llvm::Twine(file->bytes().size()) +
-                       " bytes, its manifest says " +
-                       llvm::Twine(listed.bytes));
-    if (plan::hexadecimal(plan::hashBytes(file->bytes())) != listed.hash)
-      return malformed("'" + plan::escaped(path) +
-                       "' is damaged: its hash is not the manifest's");
-  }
+  for (const Manifest::File &listed : manifest->files)
+    if (llvm::Error error = verifyFile(folder, listed))
+      return std::move(error);
   return manifest;
 }

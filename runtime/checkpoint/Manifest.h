@@ -57,6 +57,9 @@ llvm::Expected<Manifest> parseManifest(llvm::StringRef text);
 /// sizes and hashes must be what it says. Errors begin with the path.
 llvm::Expected<Manifest> verifyCheckpoint(llvm::StringRef folder);
 
+/// Reads every byte of one file that a manifest lists; errors as above.
+llvm::Error verifyFile(llvm::StringRef folder, const Manifest::File &listed);
+
 /// Reads DIR/manifest.json alone.
 llvm::Expected<Manifest> readManifest(llvm::StringRef folder);
 

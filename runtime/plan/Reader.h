@@ -52,6 +52,11 @@ public:
   const PlanView &view() const { return contents; }
   const proto::Plan &metadata() const { return contents.metadata; }
 
+  /// Other bytes for the weights section, as many; they must outlive the file.
+  void replaceWeights(llvm::ArrayRef<uint8_t> weights) {
+    contents.weights = weights;
+  }
+
 private:
   PlanFile(MappedFile mapping, PlanView contents)
       : mapping(std::move(mapping)), contents(std::move(contents)) {}

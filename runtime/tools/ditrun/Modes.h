@@ -9,6 +9,7 @@
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_MODES_H
 #define DIT_RUNTIME_TOOLS_DITRUN_MODES_H
 
+#include "runtime/checkpoint/PlanWeights.h"
 #include "runtime/data/Array.h"
 #include "runtime/diffusion/PictureSampler.h"
 #include "runtime/executor/Executor.h"
@@ -21,6 +22,7 @@ namespace dit::runtime {
 /// A plan on its device, ready to run, parameters drawn.
 struct LoadedPlan {
   plan::PlanFile file;
+  std::optional<PlanWeights> weights; // of --weights, in the file's place
   std::unique_ptr<Device> device;
   std::unique_ptr<Executor> executor;
 };

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/tools/ditrun/Options.h"
+#include "runtime/tools/ditrun/Flags.h"
 
 #include "runtime/plan/Failure.h"
 
@@ -15,76 +15,14 @@
 #include "llvm/Support/Format.h"
 
 #include <cmath>
-#include <functional>
-#include <limits>
 
 using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
 using dit::plan::failure;
 
-static llvm::Error usage(const llvm::Twine &message) {
-  return failure(Exit::Usage, message + "; ditrun --help lists the flags");
-}
-
-//===----------------------------------------------------------------------===//
-// Values
-//===----------------------------------------------------------------------===//
-
-/// A whole number in [least, most].
-template <typename T>
-static llvm::Error takeInteger(llvm::StringRef flag, llvm::StringRef text,
-                               T least, T most, T &value) {
-  if (!text.getAsInteger(10, value) && value >= least && value <= most)
-    return llvm::Error::success();
-  std::string range =
-      most == std::numeric_limits<T>::max()
-          ? "of at least " + std::to_string(least)
-          : "from " + std::to_string(least) + " to " + std::to_string(most);
-  return usage(flag + " '" + plan::escaped(text) +
-               "': must be a whole number " + range);
-}
-
-/// A finite number in [least, most].
-static llvm::Error takeNumber(llvm::StringRef flag, llvm::StringRef text,
-                              double least, double most, double &value) {
-  if (!text.getAsDouble(value) && std::isfinite(value) && value >= least &&
-      value <= most)
-    return llvm::Error::success();
-  std::string range;
-  llvm::raw_string_ostream(range)
-      << (most == HUGE_VAL ? llvm::format("of at least %g", least)
-                           : llvm::format("from %g", least));
-  if (most != HUGE_VAL)
-    llvm::raw_string_ostream(range) << llvm::format(" to %g", most);
-  return usage(flag + " '" + plan::escaped(text) + "': must be a number " +
-               (least == -HUGE_VAL ? std::string("that is finite") : range));
-}
-
-//===----------------------------------------------------------------------===//
-// The table
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-enum class Group { What, How, Where, Forward, Inside, Machine };
-
-/// One flag. `value` is empty for flags without one.
-struct Flag {
-  const char *name;
-  const char *value;
-  Group group;
-  const char *help;
-  std::function<llvm::Error(Options &options, llvm::StringRef text)> set;
-};
-
-} // namespace
-
-static constexpr int64_t anyInteger = std::numeric_limits<int64_t>::max();
-
 /// A flag that keeps its text.
-static std::function<llvm::Error(Options &, llvm::StringRef)>
-text(std::optional<std::string> Options::*member) {
+static FlagSetter text(std::optional<std::string> Options::*member) {
   return [member](Options &options, llvm::StringRef value) {
     options.*member = value.str();
     return llvm::Error::success();
@@ -92,19 +30,19 @@ text(std::optional<std::string> Options::*member) {
 }
 
 /// A flag with a whole number of at least `least`.
-static std::function<llvm::Error(Options &, llvm::StringRef)>
-integer(const char *name, std::optional<int64_t> Options::*member,
-        int64_t least) {
+static FlagSetter integer(const char *name,
+                          std::optional<int64_t> Options::*member,
+                          int64_t least) {
   return [=](Options &options, llvm::StringRef value) {
-    return takeInteger<int64_t>(name, value, least, anyInteger,
-                                (options.*member).emplace());
+    return takeInteger(name, value, least, anyInteger,
+                       (options.*member).emplace());
   };
 }
 
 /// A flag with a number in [least, most].
-static std::function<llvm::Error(Options &, llvm::StringRef)>
-number(const char *name, std::optional<double> Options::*member, double least,
-       double most) {
+static FlagSetter number(const char *name,
+                         std::optional<double> Options::*member, double least,
+                         double most) {
   return [=](Options &options, llvm::StringRef value) {
     return takeNumber(name, value, least, most, (options.*member).emplace());
   };
@@ -126,14 +64,13 @@ static llvm::Error setGuidedChannels(Options &options, llvm::StringRef value) {
     options.guidedChannels = -1;
     return llvm::Error::success();
   }
-  return takeInteger<int64_t>("--cfg-channels", value, 1, anyInteger,
-                              options.guidedChannels.emplace());
+  return takeInteger("--cfg-channels", value, 1, anyInteger,
+                     options.guidedChannels.emplace());
 }
 
 static llvm::Error setRanks(Options &, llvm::StringRef value) {
   int64_t ranks;
-  if (llvm::Error error =
-          takeInteger<int64_t>("--nproc", value, 1, anyInteger, ranks))
+  if (llvm::Error error = takeInteger("--nproc", value, 1, anyInteger, ranks))
     return error;
   if (ranks == 1)
     return llvm::Error::success();
@@ -141,112 +78,121 @@ static llvm::Error setRanks(Options &, llvm::StringRef value) {
                  "--nproc " + value + ": this ditrun runs one rank");
 }
 
-static const std::vector<Flag> &flagTable() {
+/// The flags that are not about training.
+static std::vector<Flag> generalFlags() {
   using O = Options;
-  static const std::vector<Flag> table = {
-      {"--labels", "LIST", Group::What,
+  return {
+      {"--labels", "LIST", FlagGroup::What,
        "classes: 0,1,2 or @FILE (text, .npy) or all", text(&O::labels)},
-      {"--num", "N", Group::What,
+      {"--num", "N", FlagGroup::What,
        "pictures in all, spread evenly over the labels, in their order",
        integer("--num", &O::count, 1)},
-      {"--sampler", "NAME", Group::How, "ddim (default) or ddpm", setSampler},
-      {"--steps", "N", Group::How, "steps of the sampler (50)",
+      {"--sampler", "NAME", FlagGroup::How, "ddim (default) or ddpm",
+       setSampler},
+      {"--steps", "N", FlagGroup::How, "steps of the sampler (50)",
        integer("--steps", &O::steps, 1)},
-      {"--cfg", "S", Group::How,
+      {"--cfg", "S", FlagGroup::How,
        "scale of classifier-free guidance (4); 1 runs the model once a step",
        number("--cfg", &O::guidance, 0, 1e6)},
-      {"--cfg-channels", "N", Group::How,
+      {"--cfg-channels", "N", FlagGroup::How,
        "guide the first N channels, or all (the plan's default)",
        setGuidedChannels},
-      {"--eta", "E", Group::How, "noise of ddim, 0 (default) to 1",
+      {"--eta", "E", FlagGroup::How, "noise of ddim, 0 (default) to 1",
        number("--eta", &O::eta, 0, 1)},
-      {"--seed", "N", Group::How,
+      {"--seed", "N", FlagGroup::How,
        "the noise of picture i depends on (seed, i) alone (0)",
        [](O &options, llvm::StringRef value) {
-         return takeInteger<uint64_t>("--seed", value, 0, ~uint64_t(0),
-                                      options.seed.emplace());
+         return takeSeed("--seed", value, options.seed.emplace());
        }},
-      {"--init-noise", "FILE", Group::How,
+      {"--init-noise", "FILE", FlagGroup::How,
        "x_T [pictures, C, H, W]: .npy, or x_T of a .npz",
        text(&O::initialNoise)},
-      {"--noise", "FILE", Group::How,
+      {"--noise", "FILE", FlagGroup::How,
        "noise of each step [steps, pictures, C, H, W], largest t first: .npy, "
        "or z of a .npz",
        text(&O::stepNoise)},
-      {"-o", "DIR", Group::Where, "folder for numbered PNG files",
+      {"-o", "DIR", FlagGroup::Where,
+       "folder for numbered PNG files, or for a training run",
        text(&O::folder)},
-      {"--grid", "COLUMNS", Group::Where,
+      {"--grid", "COLUMNS", FlagGroup::Where,
        "columns of the grid picture DIR-grid.png (10)",
        integer("--grid", &O::gridColumns, 1)},
-      {"--save-npy", "FILE", Group::Where,
+      {"--save-npy", "FILE", FlagGroup::Where,
        "all pictures as fp32 [pictures, C, H, W]", text(&O::savedArray)},
-      {"--input", "NAME=FILE", Group::Forward,
+      {"--input", "NAME=FILE", FlagGroup::Forward,
        "an input: .npy; FILE.npz alone gives all, as in_NAME or NAME",
        [](O &options, llvm::StringRef value) {
          options.inputs.push_back(value.str());
          return llvm::Error::success();
        }},
-      {"--output", "NAME=FILE", Group::Forward, "write an output as .npy",
+      {"--output", "NAME=FILE", FlagGroup::Forward, "write an output as .npy",
        [](O &options, llvm::StringRef value) {
          options.outputs.push_back(value.str());
          return llvm::Error::success();
        }},
-      {"--expect", "FILE", Group::Forward,
+      {"--expect", "FILE", FlagGroup::Forward,
        "compare outputs with out_NAME or NAME (pictures: x_0); exit 1 past "
        "tolerance",
        text(&O::expected)},
-      {"--atol", "X", Group::Forward, "absolute tolerance (1e-4)",
+      {"--atol", "X", FlagGroup::Forward, "absolute tolerance (1e-4)",
        number("--atol", &O::absoluteTolerance, 0, HUGE_VAL)},
-      {"--rtol", "X", Group::Forward, "relative tolerance (0)",
+      {"--rtol", "X", FlagGroup::Forward, "relative tolerance (0)",
        number("--rtol", &O::relativeTolerance, 0, HUGE_VAL)},
-      {"--bench", "SECONDS", Group::Inside,
+      {"--bench", "SECONDS", FlagGroup::Inside,
        "time the plan: min, median, p99, throughput, FLOP/s, what bounds it",
        number("--bench", &O::benchSeconds, 0.001, 1e6)},
-      {"--trace", "FILE", Group::Inside,
+      {"--trace", "FILE", FlagGroup::Inside,
        "write a Chrome/Perfetto trace (JSON) of every instruction",
        text(&O::trace)},
-      {"--threads", "N", Group::Machine, "threads (all cores)",
+      {"--weights", "PATH", FlagGroup::Machine,
+       "a .safetensors file, or a folder with one: values for the parameters; "
+       "of a checkpoint the averaged ones",
+       text(&O::weights)},
+      {"--threads", "N", FlagGroup::Machine, "threads (all cores)",
        [](O &options, llvm::StringRef value) {
-         return takeInteger<unsigned>("--threads", value, 1, 1024,
-                                      options.threads);
+         int64_t threads = 0;
+         llvm::Error error = takeInteger("--threads", value, 1, 1024, threads);
+         options.threads = threads;
+         return error;
        }},
-      {"--tune", "", Group::Machine,
+      {"--tune", "", FlagGroup::Machine,
        "on a GPU: measure the algorithms of matrix products and keep the "
        "fastest in PLAN.tuning for later runs",
        [](O &options, llvm::StringRef) {
          options.tune = true;
          return llvm::Error::success();
        }},
-      {"--nproc", "N", Group::Machine, "ranks (1)", setRanks},
-      {"-q", "", Group::Machine, "errors and results only",
+      {"--nproc", "N", FlagGroup::Machine, "ranks (1)", setRanks},
+      {"-q", "", FlagGroup::Machine, "errors and results only",
        [](O &options, llvm::StringRef) {
          options.quiet = true;
          return llvm::Error::success();
        }},
-      {"-v", "", Group::Machine, "more about what is done",
+      {"-v", "", FlagGroup::Machine, "more about what is done",
        [](O &options, llvm::StringRef) {
          options.verbose = true;
          return llvm::Error::success();
        }},
-      {"--version", "", Group::Machine, "print the version",
+      {"--version", "", FlagGroup::Machine, "print the version",
        [](O &options, llvm::StringRef) {
          options.task = Task::Version;
          return llvm::Error::success();
        }},
-      {"--help", "", Group::Machine, "print this",
+      {"--help", "", FlagGroup::Machine, "print this",
        [](O &options, llvm::StringRef) {
          options.task = Task::Help;
          return llvm::Error::success();
        }}};
-  return table;
 }
 
-/// Flags of train plans, which this ditrun does not run.
-static constexpr llvm::StringLiteral trainingFlags[] = {
-    "--data",       "--dataset",       "--train-steps",  "--lr",
-    "--warmup",     "--global-batch",  "--save-every",   "--keep",
-    "--resume",     "--log-every",     "--sample-every", "--eval-every",
-    "--batch-file", "--save-gradients"};
+static const std::vector<Flag> &flagTable() {
+  static const std::vector<Flag> table = [] {
+    std::vector<Flag> flags = generalFlags();
+    llvm::append_range(flags, trainingFlags());
+    return flags;
+  }();
+  return table;
+}
 
 //===----------------------------------------------------------------------===//
 // Parsing
@@ -269,10 +215,6 @@ static llvm::Error unknownFlag(llvm::StringRef name) {
 static llvm::Error parseFlag(Options &options, llvm::StringRef name,
                              std::optional<llvm::StringRef> attached,
                              llvm::ArrayRef<llvm::StringRef> &rest) {
-  if (llvm::is_contained(trainingFlags, name))
-    return failure(Exit::Unsupported,
-                   name + " belongs to train plans, which this ditrun does "
-                          "not run; it runs forward and sample plans");
   if (name == "-h")
     name = "--help";
   auto flag = llvm::find_if(
@@ -346,28 +288,35 @@ dit::runtime::parseOptions(llvm::ArrayRef<llvm::StringRef> arguments) {
 
 std::string dit::runtime::helpText() {
   struct Section {
-    Group group;
+    FlagGroup group;
     const char *title;
     const char *example;
   };
   static constexpr Section sections[] = {
-      {Group::What, "What to sample",
+      {FlagGroup::What, "What to sample",
        "ditrun plan.bin --labels 0,1,2 --num 30 -o samples"},
-      {Group::How, "How to sample",
+      {FlagGroup::How, "How to sample",
        "ditrun plan.bin --labels all --sampler ddpm --steps 250 --cfg 1.5 -o "
        "s"},
-      {Group::Where, "Where pictures go",
+      {FlagGroup::Where, "Where pictures go",
        "ditrun plan.bin --labels all -o samples --grid 5 --save-npy x.npy"},
-      {Group::Forward, "Forward plans and comparing",
+      {FlagGroup::Training, "Training",
+       "ditrun plan.bin --data DIR --train-steps 1000 --lr 1e-4 -o run"},
+      {FlagGroup::Checkpoints, "Checkpoints of a training run",
+       "ditrun plan.bin --data DIR --train-steps 9000 -o run --resume auto"},
+      {FlagGroup::Watching, "Watching a training run",
+       "ditrun plan.bin --data DIR --train-steps 9000 -o run --eval-every 500"},
+      {FlagGroup::Forward, "Forward plans and comparing",
        "ditrun plan.bin --input x=x.npy --output y=y.npy --expect good.npz"},
-      {Group::Inside, "Looking inside",
+      {FlagGroup::Inside, "Looking inside",
        "ditrun plan.bin --bench 5 --trace trace.json"},
-      {Group::Machine, "Machine and messages",
+      {FlagGroup::Machine, "Machine and messages",
        "ditrun plan.bin --labels 7 -o seven --threads 4 -q"}};
   std::string help;
   llvm::raw_string_ostream os(help);
-  os << "ditrun runs a plan that ditc made: samples pictures, or runs a model "
-        "once.\n\n"
+  os << "ditrun runs a plan that ditc made: samples pictures, trains, or runs "
+        "a "
+        "model once.\n\n"
         "  ditrun PLAN [flags]       run it\n"
         "  ditrun inspect PLAN       print it as text\n"
         "  ditrun verify PLAN        check that it is whole\n"

@@ -4,6 +4,7 @@
 #define DIT_RUNTIME_TOOLS_DITRUN_OPTIONS_H
 
 #include "runtime/diffusion/Schedule.h"
+#include "runtime/tools/ditrun/TrainingOptions.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -21,6 +22,9 @@ enum class Task { Run, Inspect, Verify, Doctor, Help, Version };
 struct Options {
   Task task = Task::Run;
   std::string plan;
+  std::optional<std::string> weights;
+
+  TrainingOptions training;
 
   // What to sample.
   std::optional<std::string> labels;
@@ -64,9 +68,11 @@ struct Options {
 };
 
 /// Takes a command line apart (without the program's name). Exit::Usage for
-/// what is malformed, with the nearest flag where a name is unknown;
-/// Exit::Unsupported for training's flags.
+/// what is malformed, with the nearest flag where a name is unknown.
 llvm::Expected<Options> parseOptions(llvm::ArrayRef<llvm::StringRef> arguments);
+
+/// Whether a flag means something for train plans only.
+bool isTrainingFlag(llvm::StringRef name);
 
 /// What --help prints: flags in groups, with examples.
 std::string helpText();

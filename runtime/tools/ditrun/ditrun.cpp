@@ -31,29 +31,52 @@ createDevice(const proto::Target &target, const Options &options) {
   return createCpuDevice(options.threads);
 }
 
+/// Flags that mean something for another kind of plan only.
+static llvm::Error checkFlagsOf(llvm::StringRef mode, const Options &options) {
+  if (mode == "train")
+    return failure(Exit::Unsupported,
+                   "'" + plan::escaped(options.plan) +
+                       "' is a train plan; this ditrun runs forward and "
+                       "sample plans");
+  for (const std::string &flag : options.given)
+    if (isTrainingFlag(flag))
+      return failure(Exit::Contradiction, flag + " belongs to train plans; '" +
+                                              plan::escaped(options.plan) +
+                                              "' is a " + mode + " plan");
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::unique_ptr<LoadedPlan>>
 dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
   llvm::Expected<plan::PlanFile> file = plan::PlanFile::open(options.plan);
   if (!file)
     return file.takeError();
-  if (file->metadata().mode() == "train")
-    return failure(Exit::Unsupported,
-                   "'" + plan::escaped(options.plan) +
-                       "' is a train plan; this ditrun runs forward and "
-                       "sample plans");
+  if (llvm::Error error = checkFlagsOf(file->metadata().mode(), options))
+    return std::move(error);
+  std::optional<PlanWeights> weights;
+  if (options.weights) {
+    llvm::Expected<PlanWeights> opened =
+        PlanWeights::open(*options.weights, file->view());
+    if (!opened)
+      return opened.takeError();
+    weights = std::move(*opened);
+    file->replaceWeights(weights->section());
+  }
   llvm::Expected<std::unique_ptr<Device>> device =
       createDevice(file->metadata().target(), options);
   if (!device)
     return device.takeError();
-  auto loaded = std::make_unique<LoadedPlan>(
-      LoadedPlan{std::move(*file), std::move(*device), nullptr});
+  auto loaded = std::make_unique<LoadedPlan>(LoadedPlan{
+      std::move(*file), std::move(weights), std::move(*device), nullptr});
   llvm::Expected<std::unique_ptr<Executor>> executor =
       Executor::create(loaded->file.view(), *loaded->device);
   if (!executor)
     return plan::within(executor.takeError(),
                         "'" + plan::escaped(options.plan) + "'");
   loaded->executor = std::move(*executor);
-  if (llvm::Error error = initialiseParameters(*loaded->executor))
+  if (llvm::Error error = loaded->weights
+                              ? loaded->weights->write(*loaded->executor)
+                              : initialiseParameters(*loaded->executor))
     return std::move(error);
   terminal.detail(
       "loaded " + plan::escaped(options.plan) + " (" +
