@@ -31,7 +31,7 @@ static constexpr int64_t stagedBytes = 512 << 10;
 static int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t roundUp(int64_t a, int64_t b) { return ceilDivide(a, b) * b; }
 
-static llvm::Error checkShape(const AttentionShape &shape) {
+llvm::Error dit::runtime::checkAttention(const AttentionShape &shape) {
   auto fail = [&](const llvm::Twine &why) {
     return llvm::createStringError(llvm::formatv(
         "attention of {0} x {1} heads, {2} queries, {3} keys, head dimension "
@@ -55,7 +55,7 @@ static llvm::Error checkShape(const AttentionShape &shape) {
 
 llvm::Expected<AttentionKernel>
 AttentionKernel::create(const AttentionShape &shape, InstructionSet set) {
-  if (llvm::Error err = checkShape(shape))
+  if (llvm::Error err = checkAttention(shape))
     return std::move(err);
   AttentionKernel kernel;
   kernel.shape = shape;

@@ -27,6 +27,9 @@ struct AttentionKernel::Staging {
   int64_t ready = 0;                // ... and how many blocks of them
 };
 
+/// What no kernel here can do.
+llvm::Error checkAttention(const AttentionShape &shape);
+
 /// Address of [batch, token, head, 0] of an operand.
 inline const char *addressOf(const void *base, plan::ElementType type,
                              const AttentionShape::Operand &operand,

@@ -2,11 +2,12 @@
 //
 // kernels-bench [threads]: a table of GFLOP/s for the products and attentions
 // of DiT-S/2, DiT-XL/2 and a small DiT (D 192, 64 tokens), epilogues included.
+// Attention's gradient is counted as five products.
 // Each row is the best of many runs; blocks are split evenly over the threads.
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/kernels/attention/Attention.h"
+#include "runtime/kernels/attention/AttentionGrad.h"
 #include "runtime/kernels/gemm/Gemm.h"
 
 #include "llvm/Support/Format.h"
@@ -166,7 +167,7 @@ struct AttentionRow {
   int64_t batch, heads, tokens, dim;
 };
 
-void benchAttention(Crew &crew, const AttentionRow &row, ElementType type) {
+AttentionShape attentionShape(const AttentionRow &row, ElementType type) {
   AttentionShape shape;
   shape.batch = row.batch;
   shape.heads = row.heads;
@@ -178,22 +179,78 @@ void benchAttention(Crew &crew, const AttentionRow &row, ElementType type) {
   shape.q = shape.k =
       shape.v = {row.tokens * 3 * width, 3 * width, 3 * row.dim};
   shape.output = {row.tokens * width, width, row.dim};
-  llvm::Expected<AttentionKernel> kernel = AttentionKernel::create(shape);
+  return shape;
+}
+
+/// Of one product of an attention.
+double productFlops(const AttentionRow &row) {
+  return 2.0 * static_cast<double>(row.batch * row.heads * row.tokens *
+                                   row.tokens * row.dim);
+}
+
+/// The operands of an attention, what it makes, and its gradient's.
+struct AttentionMemory {
+  Memory qkv, output, logSumExp, outputGrad, gradient;
+  AttentionPointers forward;
+  AttentionGradPointers backward;
+
+  AttentionMemory(const AttentionRow &row, ElementType type)
+      : qkv(randomElements(type, row.batch * row.tokens * 3 * width(row))),
+        output(randomElements(type, row.batch * row.tokens * width(row))),
+        logSumExp(randomElements(ElementType::F32,
+                                 row.batch * row.heads * row.tokens)),
+        outputGrad(randomElements(type, row.batch * row.tokens * width(row))),
+        gradient(
+            randomElements(type, row.batch * row.tokens * 3 * width(row))) {
+    int64_t bytes = row.dim * dit::plan::elementBytes(type);
+    auto part = [bytes](const Memory &of, int64_t index) {
+      return static_cast<char *>(of.get()) + index * bytes;
+    };
+    backward.q = forward.q = part(qkv, 0);
+    backward.k = forward.k = part(qkv, 1);
+    backward.v = forward.v = part(qkv, 2);
+    backward.output = forward.output = output.get();
+    backward.logSumExp = forward.logSumExp =
+        static_cast<float *>(logSumExp.get());
+    backward.outputGrad = outputGrad.get();
+    backward.queryGrad = part(gradient, 0);
+    backward.keyGrad = part(gradient, 1);
+    backward.valueGrad = part(gradient, 2);
+  }
+  static int64_t width(const AttentionRow &row) { return row.heads * row.dim; }
+};
+
+/// The forward as sampling runs it, without log sum exp, or as training does.
+void benchAttention(Crew &crew, const AttentionRow &row, ElementType type,
+                    bool training) {
+  llvm::Expected<AttentionKernel> kernel =
+      AttentionKernel::create(attentionShape(row, type));
   if (!kernel) {
     llvm::errs() << llvm::toString(kernel.takeError()) << '\n';
     return;
   }
-  Memory qkv = randomElements(type, row.batch * row.tokens * 3 * width);
-  Memory output = randomElements(type, row.batch * row.tokens * width);
-  int64_t bytes = row.dim * dit::plan::elementBytes(type);
-  AttentionPointers pointers;
-  pointers.q = qkv.get();
-  pointers.k = static_cast<char *>(qkv.get()) + bytes;
-  pointers.v = static_cast<char *>(qkv.get()) + 2 * bytes;
-  pointers.output = output.get();
-  double flops = 4.0 * static_cast<double>(row.batch * row.heads * row.tokens *
-                                           row.tokens * row.dim);
-  double best = bestTime(crew, *kernel, pointers, flops);
+  AttentionMemory memory(row, type);
+  if (!training)
+    memory.forward.logSumExp = nullptr;
+  double flops = 2 * productFlops(row);
+  double best = bestTime(crew, *kernel, memory.forward, flops);
+  llvm::outs() << llvm::format(" %8.1f", flops / best * 1e-9);
+}
+
+void benchAttentionGrad(Crew &crew, const AttentionRow &row, ElementType type) {
+  AttentionGradShape shape;
+  shape.forward = attentionShape(row, type);
+  shape.outputGrad = shape.forward.output;
+  shape.queryGrad = shape.keyGrad = shape.valueGrad = shape.forward.q;
+  llvm::Expected<AttentionGradKernel> kernel =
+      AttentionGradKernel::create(shape);
+  if (!kernel) {
+    llvm::errs() << llvm::toString(kernel.takeError()) << '\n';
+    return;
+  }
+  AttentionMemory memory(row, type);
+  double flops = 5 * productFlops(row);
+  double best = bestTime(crew, *kernel, memory.backward, flops);
   llvm::outs() << llvm::format(" %8.1f", flops / best * 1e-9);
 }
 
@@ -224,6 +281,7 @@ const AttentionRow attentions[] = {
     // name, batch, heads, tokens, head dimension
     {"small DiT, B 1", 1, 3, 64, 64},
     {"small DiT, B 16", 16, 3, 64, 64},
+    {"small DiT, B 64", 64, 4, 64, 48},
     {"DiT-S/2, B 2", 2, 6, 256, 64},
     {"DiT-XL/2, B 2", 2, 16, 256, 72},
     {"DiT-XL/2, 1024 tokens", 1, 16, 1024, 72},
@@ -247,14 +305,28 @@ int main(int argc, char **argv) {
       benchGemm(crew, row, type);
     llvm::outs() << '\n';
   }
-  llvm::outs() << "attention                          B*H     T     d\n";
-  for (const AttentionRow &row : attentions) {
-    llvm::outs() << llvm::format(
-        "%-31s %5d %5d %5d", row.name, static_cast<int>(row.batch * row.heads),
-        static_cast<int>(row.tokens), static_cast<int>(row.dim));
-    for (ElementType type : types)
-      benchAttention(crew, row, type);
-    llvm::outs() << '\n';
-  }
+  using Bench = std::function<void(const AttentionRow &, ElementType)>;
+  auto table = [&](const char *title, const Bench &bench) {
+    llvm::outs() << llvm::format("%-31s   B*H     T     d\n", title);
+    for (const AttentionRow &row : attentions) {
+      llvm::outs() << llvm::format("%-31s %5d %5d %5d", row.name,
+                                   static_cast<int>(row.batch * row.heads),
+                                   static_cast<int>(row.tokens),
+                                   static_cast<int>(row.dim));
+      for (ElementType type : types)
+        bench(row, type);
+      llvm::outs() << '\n';
+    }
+  };
+  table("attention", [&](const AttentionRow &row, ElementType type) {
+    benchAttention(crew, row, type, /*training=*/false);
+  });
+  table("attention, log sum exp kept",
+        [&](const AttentionRow &row, ElementType type) {
+          benchAttention(crew, row, type, /*training=*/true);
+        });
+  table("attention's gradient", [&](const AttentionRow &row, ElementType type) {
+    benchAttentionGrad(crew, row, type);
+  });
   return 0;
 }

@@ -205,8 +205,39 @@ void interleave(const void *even, const void *odd, void *to, int64_t count) {
   }
 }
 
-const TileOperations operations = {widen,           widenPairs, transpose,
-                                   storeTransposed, interleave, epilogue,
-                                   softmax,         scaleLanes};
+template <ElementType type>
+static void storeRowsAs(const float *from, int64_t fromStride, int64_t rows,
+                        int64_t columns, float factor, void *to,
+                        int64_t toStride) {
+  for (int64_t row = 0; row != rows; ++row) {
+    const float *source = from + row * fromStride;
+    int64_t i = 0;
+    for (; i + lanes <= columns; i += lanes)
+      store<type>(to, row * toStride + i,
+                  loadUnaligned<Float>(source + i) * factor);
+    if (i != columns)
+      storeFirst<type>(to, row * toStride + i, columns - i,
+                       loadFirst<ElementType::F32>(source, i, columns - i) *
+                           factor);
+  }
+}
+
+void storeRows(const float *from, int64_t fromStride, int64_t rows,
+               int64_t columns, float factor, ElementType type, void *to,
+               int64_t toStride) {
+  if (type == ElementType::F32)
+    storeRowsAs<ElementType::F32>(from, fromStride, rows, columns, factor, to,
+                                  toStride);
+  else if (type == ElementType::BF16)
+    storeRowsAs<ElementType::BF16>(from, fromStride, rows, columns, factor, to,
+                                   toStride);
+  else
+    storeRowsAs<ElementType::F16>(from, fromStride, rows, columns, factor, to,
+                                  toStride);
+}
+
+const TileOperations operations = {
+    widen,   widenPairs, transpose,   storeTransposed, interleave, epilogue,
+    softmax, scaleLanes, softmaxGrad, rowDots,         storeRows};
 
 } // namespace dit::runtime::DIT_INSTRUCTION_SET

@@ -24,6 +24,13 @@ void epilogue(const EpilogueTile &tile);
 void softmax(const SoftmaxBlock &block);
 void scaleLanes(float *values, int64_t rows, int64_t count,
                 const float *factors);
+void softmaxGrad(const SoftmaxGradBlock &block);
+void rowDots(plan::ElementType type, const void *a, int64_t aStride,
+             const void *b, int64_t bStride, int64_t rows, int64_t columns,
+             float *dots);
+void storeRows(const float *from, int64_t fromStride, int64_t rows,
+               int64_t columns, float factor, plan::ElementType type, void *to,
+               int64_t toStride);
 
 /// The table of the above.
 extern const TileOperations operations;

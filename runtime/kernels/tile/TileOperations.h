@@ -79,6 +79,29 @@ struct SoftmaxBlock {
                      ///< probabilities go, an odd last key padded with zero
 };
 
+/// One block of the gradient of a softmax whose log sum exp is known.
+/// Everything has the key as its last, contiguous dimension ("lane"), `lanes`
+/// of them, a multiple of 16. Lanes past the keys are computed like others;
+/// nobody reads their results.
+struct SoftmaxGradBlock {
+  float *scores;     ///< [queries][lanes]: q . k; becomes the probabilities
+                     ///< where probabilityPairs is null, else undefined
+  float *cotangents; ///< [queries][lanes]: dO . v; becomes those of scale * q .
+                     ///< k where probabilityPairs is null, else undefined
+  int64_t queries;
+  int64_t lanes;
+  int64_t keys; ///< at most lanes
+  float scale;
+  const float *mask;      ///< [queries][lanes] or null
+  const float *logSumExp; ///< [queries]
+  const float *delta;     ///< [queries]: dO . O
+  // Null, or bf16: the results, pairs of queries, an odd last one padded with
+  // zero, and of the cotangents the rows too, an odd last key padded with zero.
+  void *probabilityPairs; ///< [ceil(queries / 2)][lanes][2]
+  void *gradPairs;        ///< [ceil(queries / 2)][lanes][2]
+  void *gradRows;         ///< [queries][lanes]
+};
+
 /// The functions of one instruction set. 16-bit arrays need no alignment.
 struct TileOperations {
   /// `count` F32, F16 or BF16 elements to fp32.
@@ -111,6 +134,20 @@ struct TileOperations {
   /// values[row][lane] *= factors[lane]; `count` lanes, a multiple of 32.
   void (*scaleLanes)(float *values, int64_t rows, int64_t count,
                      const float *factors);
+
+  void (*softmaxGrad)(const SoftmaxGradBlock &block);
+
+  /// dots[row] = sum over the columns of a[row] * b[row], in fp32; a and b F32,
+  /// F16 or BF16.
+  void (*rowDots)(plan::ElementType type, const void *a, int64_t aStride,
+                  const void *b, int64_t bStride, int64_t rows, int64_t columns,
+                  float *dots);
+
+  /// to[row][column] = from[row][column] * factor, from fp32 to F32, F16 or
+  /// BF16; strides in elements.
+  void (*storeRows)(const float *from, int64_t fromStride, int64_t rows,
+                    int64_t columns, float factor, plan::ElementType type,
+                    void *to, int64_t toStride);
 };
 
 /// The functions for `set`, which this machine must have.
