@@ -65,8 +65,12 @@ public:
   virtual llvm::Expected<std::vector<Span>>
   runTimed(llvm::ArrayRef<Command *> commands);
 
+  /// Waits until at most `pending` of the commands that were enqueued are not
+  /// done. Errors of commands that are still under way may come later.
+  virtual llvm::Error waitFor(uint64_t pending) = 0;
+
   /// Waits until everything enqueued is done.
-  virtual llvm::Error synchronize() = 0;
+  llvm::Error synchronize() { return waitFor(0); }
 
   /// Host to device, in the order of the commands: `offset` bytes into the
   /// global with this index.

@@ -2,7 +2,11 @@
 //
 //   once             tables: timesteps and coefficients; seed, guidance
 //   each execution   labels and picture numbers; prologue; sample_init (x_T)
+//   each K steps     prologue again, where the plan hoists K steps
 //   each step        given noise, if any; sample_step, or sample_step_single
+//
+// The host waits for nothing but the last step: the counter, the tables and
+// x_t are the device's.
 //
 // The last execution may have fewer pictures than the plan's batch: the rest
 // repeat its last label and are dropped.
@@ -17,6 +21,7 @@
 
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 #include <cstring>
@@ -168,7 +173,14 @@ llvm::Expected<PictureSampler> PictureSampler::create(Executor &executor,
 }
 
 uint64_t PictureSampler::flops() const {
-  return executor->metadata().functions(step).flops() * steps();
+  const proto::Plan &plan = executor->metadata();
+  uint64_t all = plan.functions(step).flops() * steps();
+  if (prologue) {
+    int64_t every = sampling->hoist_steps();
+    all += plan.functions(*prologue).flops() *
+           (every ? llvm::divideCeil(steps(), every) : 1);
+  }
+  return all;
 }
 
 llvm::Error PictureSampler::writeLabels(int64_t first) {
@@ -260,6 +272,36 @@ llvm::Error PictureSampler::writeStepNoise(int64_t first, int64_t index) {
                               pictures(), pictureElements()));
 }
 
+/// Names the steps that `error` may be of: the last started and those before
+/// that are still under way.
+llvm::Error PictureSampler::atSteps(llvm::Error error, int64_t last) const {
+  int64_t count = std::max(executor->underWay(), 1u);
+  int64_t begin = std::max<int64_t>(last - count + 1, 0);
+  std::string which = begin == last
+                          ? "step " + std::to_string(last)
+                          : "one of the steps " + std::to_string(begin) +
+                                " to " + std::to_string(last);
+  return plan::within(std::move(error),
+                      which + " of " + std::to_string(steps()));
+}
+
+llvm::Error PictureSampler::startStep(int64_t first, int64_t index,
+                                      Timeline *timeline) {
+  if (llvm::Error error = writeStepNoise(first, index))
+    return error;
+  // begin() has run the first.
+  bool renews =
+      index && sampling->hoist_steps() && index % sampling->hoist_steps() == 0;
+  auto start = [&](unsigned function) {
+    return timeline ? executor->run(function, timeline)
+                    : executor->start(function);
+  };
+  if (renews)
+    if (llvm::Error error = start(*prologue))
+      return error;
+  return start(step);
+}
+
 llvm::Expected<std::optional<Array>>
 PictureSampler::sample(int64_t first,
                        llvm::function_ref<bool(int64_t step)> proceed,
@@ -267,13 +309,16 @@ PictureSampler::sample(int64_t first,
   if (llvm::Error error = begin(first, timeline))
     return std::move(error);
   for (int64_t index = 0; index != steps(); ++index) {
-    if (!proceed(index))
+    if (!proceed(index)) {
+      if (llvm::Error error = executor->finish())
+        return atSteps(std::move(error), index - 1);
       return std::nullopt;
-    if (llvm::Error error = writeStepNoise(first, index))
-      return std::move(error);
-    if (llvm::Error error = executor->run(step, timeline))
-      return std::move(error);
+    }
+    if (llvm::Error error = startStep(first, index, timeline))
+      return atSteps(std::move(error), index);
   }
+  if (llvm::Error error = executor->finish())
+    return atSteps(std::move(error), steps() - 1);
   llvm::Expected<std::vector<uint8_t>> bytes =
       executor->read(*executor->findGlobal(sampling->latent()));
   if (!bytes)

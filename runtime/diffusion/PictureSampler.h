@@ -44,14 +44,15 @@ public:
   unsigned stepFunction() const { return step; }
 
   /// Samples the pictures [first, first + min(batch, rest)) and returns them,
-  /// [count, C, H, W]. `proceed(step)` is called before each step; where it
-  /// says false sampling stops and nothing is returned.
+  /// [count, C, H, W]. `proceed(step)` is called before each step is given to
+  /// the device, which may be a few behind; where it says false sampling stops
+  /// and nothing is returned. Errors name the step, or the steps under way.
   llvm::Expected<std::optional<Array>>
   sample(int64_t first, llvm::function_ref<bool(int64_t step)> proceed,
          Timeline *timeline = nullptr);
 
   /// Writes the inputs of the pictures from `first` on and runs what comes
-  /// before the first step.
+  /// before the first step: x_T, and the prologue of the first steps.
   llvm::Error begin(int64_t first, Timeline *timeline = nullptr);
 
 private:
@@ -71,6 +72,9 @@ private:
   Executor *executor;
   SampleRequest request;
   const proto::Sampling *sampling;
+  llvm::Error startStep(int64_t first, int64_t index, Timeline *timeline);
+  llvm::Error atSteps(llvm::Error error, int64_t last) const;
+
   std::optional<unsigned> prologue, init;
   unsigned step = 0;
 };

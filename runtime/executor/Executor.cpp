@@ -5,6 +5,8 @@
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
 
+#include <algorithm>
+
 using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
@@ -68,7 +70,7 @@ std::vector<Command *> Executor::PreparedFunction::list() const {
   return pointers;
 }
 
-llvm::Error Executor::runDirectly(unsigned function) {
+llvm::Error Executor::enqueueDirectly(unsigned function) {
   const std::vector<std::unique_ptr<Command>> &commands =
       functions[function].commands;
   for (size_t i = 0; i != commands.size(); ++i)
@@ -77,7 +79,7 @@ llvm::Error Executor::runDirectly(unsigned function) {
           std::move(error),
           "function '" + plan::escaped(metadata().functions(function).name()) +
               "', instruction " + llvm::Twine(i));
-  return target.synchronize();
+  return llvm::Error::success();
 }
 
 llvm::Error Executor::runTimed(unsigned function, Timeline &timeline) {
@@ -95,14 +97,12 @@ llvm::Error Executor::runTimed(unsigned function, Timeline &timeline) {
   return llvm::Error::success();
 }
 
-llvm::Error Executor::run(unsigned function, Timeline *timeline) {
-  if (timeline)
-    return runTimed(function, *timeline);
+llvm::Error Executor::enqueue(unsigned function) {
   PreparedFunction &prepared = functions[function];
   // The first run is direct: libraries load and choose their kernels in it.
   if (!prepared.ran) {
     prepared.ran = true;
-    return runDirectly(function);
+    return enqueueDirectly(function);
   }
   if (!prepared.recorded) {
     llvm::Expected<std::unique_ptr<Command>> recorded =
@@ -112,10 +112,35 @@ llvm::Error Executor::run(unsigned function, Timeline *timeline) {
     prepared.recorded = std::move(*recorded);
   }
   if (!*prepared.recorded)
-    return runDirectly(function);
-  if (llvm::Error error = target.enqueue(**prepared.recorded))
+    return enqueueDirectly(function);
+  return target.enqueue(**prepared.recorded);
+}
+
+llvm::Error Executor::start(unsigned function) {
+  ++started;
+  if (llvm::Error error = enqueue(function))
     return error;
-  return target.synchronize();
+  // A recorded function is one command; of one that is not, what is left when
+  // the wait ends is less.
+  if (llvm::Error error = target.waitFor(mostUnderWay))
+    return error;
+  started = std::min(started, mostUnderWay);
+  return llvm::Error::success();
+}
+
+llvm::Error Executor::finish() {
+  if (llvm::Error error = target.synchronize())
+    return error;
+  started = 0;
+  return llvm::Error::success();
+}
+
+llvm::Error Executor::run(unsigned function, Timeline *timeline) {
+  if (timeline)
+    return runTimed(function, *timeline);
+  if (llvm::Error error = enqueue(function))
+    return error;
+  return finish();
 }
 
 llvm::Error Executor::write(unsigned global, llvm::ArrayRef<uint8_t> bytes) {

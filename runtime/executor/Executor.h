@@ -36,6 +36,19 @@ public:
   /// (by the device, where it has a clock) and added to it.
   llvm::Error run(unsigned function, Timeline *timeline = nullptr);
 
+  /// Has the device run a function after those before, and comes back while it
+  /// does: where the device works on its own, a few functions are under way and
+  /// it never waits for the host. Errors may be of any of these.
+  llvm::Error start(unsigned function);
+
+  /// Waits until all that was started is done.
+  llvm::Error finish();
+
+  /// Functions that were started and are not known to be done: at most
+  /// `mostUnderWay`, and with them the one that start() gives an error for.
+  unsigned underWay() const { return started; }
+  static constexpr unsigned mostUnderWay = 4;
+
   /// The number of a global, or nothing.
   std::optional<unsigned> findGlobal(llvm::StringRef name) const;
 
@@ -50,7 +63,8 @@ private:
   Executor(const plan::PlanView &view, Device &target)
       : view(view), target(target) {}
   llvm::Error prepare();
-  llvm::Error runDirectly(unsigned function);
+  llvm::Error enqueue(unsigned function);
+  llvm::Error enqueueDirectly(unsigned function);
   llvm::Error runTimed(unsigned function, Timeline &timeline);
 
   /// A function's instructions, ready to run.
@@ -68,6 +82,7 @@ private:
   std::vector<PreparedFunction> functions;
   llvm::StringMap<unsigned> steps;
   llvm::StringMap<unsigned> globals;
+  unsigned started = 0;
 };
 
 } // namespace dit::runtime

@@ -223,6 +223,8 @@ static llvm::Error checkSampling(const proto::Plan &plan) {
   if (sampling.classes() < 0 || sampling.default_cfg_channels() < 0 ||
       sampling.default_cfg_channels() > sampling.channels())
     return malformed("sampling: classes or cfg channels are out of range");
+  if (sampling.hoist_steps() < 0 || sampling.hoist_steps() > largestExtent)
+    return malformed("sampling.hoist_steps is out of range");
   const int64_t batch[] = {sampling.batch()};
   const int64_t one[] = {1};
   const int64_t channels[] = {sampling.channels()};
@@ -282,6 +284,9 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
       !steps.contains("sample_step_single"))
     return malformed("a sample plan without a function for step 'sample_step' "
                      "or 'sample_step_single'");
+  if (plan.sampling().hoist_steps() && !steps.contains("prologue"))
+    return malformed("sampling.hoist_steps without a function for step "
+                     "'prologue'");
   return llvm::Error::success();
 }
 

@@ -31,7 +31,7 @@ public:
   llvm::Expected<std::unique_ptr<Command>>
   prepare(const proto::Instruction &instruction) override;
   llvm::Error enqueue(Command &command) override;
-  llvm::Error synchronize() override { return llvm::Error::success(); }
+  llvm::Error waitFor(uint64_t) override { return llvm::Error::success(); }
   llvm::Error copyIn(unsigned global, uint64_t offset,
                      llvm::ArrayRef<uint8_t> bytes) override;
   llvm::Error copyOut(unsigned global, uint64_t offset,

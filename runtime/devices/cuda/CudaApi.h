@@ -45,6 +45,7 @@ enum JitOption : int { ErrorLogBuffer = 5, ErrorLogBufferBytes = 6 };
 /// CUstream_flags, CUevent_record_flags and CUstreamCaptureMode.
 constexpr unsigned streamNonBlocking = 1;
 constexpr unsigned eventRecordExternal = 1;
+constexpr unsigned eventDisableTiming = 2;
 enum CaptureMode : int { CaptureRelaxed = 2 };
 
 using DeviceOrdinal = int;               // CUdevice

@@ -12,6 +12,7 @@
 #include "runtime/plan/Memory.h"
 
 #include <cstdlib>
+#include <deque>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -35,7 +36,7 @@ public:
   llvm::Expected<std::unique_ptr<Command>>
   prepare(const proto::Instruction &instruction) override;
   llvm::Error enqueue(Command &command) override;
-  llvm::Error synchronize() override;
+  llvm::Error waitFor(uint64_t pending) override;
   llvm::Expected<std::unique_ptr<Command>>
   record(llvm::ArrayRef<Command *> commands) override;
   llvm::Expected<std::vector<Span>>
@@ -55,6 +56,8 @@ private:
   createCommand(const proto::Instruction &instruction);
   llvm::Expected<std::unique_ptr<CudaCommand>>
   createProduct(const proto::Gemm &gemm);
+  llvm::Error waitForMark(uint64_t pending);
+  std::string describePending() const;
   llvm::Error checkRange(unsigned global, uint64_t offset, uint64_t bytes);
   const proto::Plan &plan() const { return *addresses.plan; }
 
@@ -69,9 +72,15 @@ private:
   std::shared_ptr<BlasLibrary> blas;
   std::shared_ptr<DnnLibrary> dnn;
   uint64_t plannedBytes = 0;
-  // Enqueued since the host last waited, for errors.
-  uint64_t pending = 0;
+  // Commands enqueued, and known to be done; what errors call the first of the
+  // others; and marks among these, which the GPU passes.
+  struct Mark {
+    Owned<Event> event;
+    uint64_t enqueued;
+  };
+  uint64_t enqueued = 0, done = 0;
   std::string firstPending;
+  std::deque<Mark> marks;
 };
 
 } // namespace
@@ -226,20 +235,53 @@ llvm::Error CudaDevice::enqueue(Command &command) {
     return error;
   if (eachAlone)
     return context->synchronize(work.name());
-  if (pending++ == 0)
+  if (enqueued++ == done)
     firstPending = work.name();
   return llvm::Error::success();
 }
 
-llvm::Error CudaDevice::synchronize() {
-  uint64_t count = std::exchange(pending, 0);
+std::string CudaDevice::describePending() const {
+  uint64_t count = enqueued - done;
   if (count == 0)
-    return context->synchronize("the GPU");
-  return context->synchronize(
-      count == 1 ? firstPending
-                 : "one of " + std::to_string(count) +
-                       " instructions, the first of them " + firstPending +
-                       " (DIT_CUDA_SYNC=1 tells which)");
+    return "the GPU";
+  if (count == 1)
+    return firstPending;
+  return "one of " + std::to_string(count) +
+         " instructions, the first of them " + firstPending +
+         " (DIT_CUDA_SYNC=1 tells which)";
+}
+
+/// Puts a mark behind what is enqueued, and waits for the first one before
+/// which enough is done. The GPU goes on with what is behind that.
+llvm::Error CudaDevice::waitForMark(uint64_t pending) {
+  const CudaApi &api = context->api();
+  if (marks.empty() || marks.back().enqueued != enqueued) {
+    Event event = nullptr;
+    if (llvm::Error error = api.check(
+            api.eventCreate(&event, eventDisableTiming), "cuEventCreate"))
+      return error;
+    marks.push_back({Owned<Event>(event, api.eventDestroy), enqueued});
+    if (llvm::Error error = api.check(api.eventRecord(event, context->stream()),
+                                      "cuEventRecord"))
+      return error;
+  }
+  while (enqueued - done > pending) {
+    if (llvm::Error error = api.check(
+            api.eventSynchronize(marks.front().event.get()), describePending()))
+      return error;
+    done = marks.front().enqueued;
+    marks.pop_front();
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error CudaDevice::waitFor(uint64_t pending) {
+  if (pending)
+    return waitForMark(pending);
+  std::string what = describePending();
+  done = enqueued;
+  marks.clear();
+  return context->synchronize(what);
 }
 
 static std::vector<CudaCommand *>

@@ -89,7 +89,132 @@ SampleRequest makeRequest(Sampler sampler, double eta, double guidance) {
   return request;
 }
 
+/// A device that works behind the host's back: commands are done when somebody
+/// waits, and one of them fails.
+class LaggingDevice : public Device {
+public:
+  std::string description() const override { return "a device that lags"; }
+  llvm::Error load(const plan::PlanView &plan) override {
+    metadata = &plan.metadata;
+    return llvm::Error::success();
+  }
+  llvm::Expected<std::unique_ptr<Command>>
+  prepare(const proto::Instruction &) override {
+    return std::make_unique<Command>();
+  }
+  llvm::Expected<std::unique_ptr<Command>>
+  record(llvm::ArrayRef<Command *>) override {
+    return std::make_unique<Command>();
+  }
+  llvm::Error enqueue(Command &) override {
+    ++enqueued;
+    return llvm::Error::success();
+  }
+  llvm::Error waitFor(uint64_t pending) override {
+    waits.push_back(pending);
+    if (failing && enqueued - std::min(pending, enqueued) >= failing)
+      return plan::failure(Exit::Internal, "it broke");
+    return llvm::Error::success();
+  }
+  llvm::Error copyIn(unsigned, uint64_t, llvm::ArrayRef<uint8_t>) override {
+    return llvm::Error::success();
+  }
+  llvm::Error copyOut(unsigned, uint64_t,
+                      llvm::MutableArrayRef<uint8_t>) override {
+    return llvm::Error::success();
+  }
+  void hostParallel(int64_t count,
+                    llvm::function_ref<void(int64_t, int64_t)> body) override {
+    body(0, count);
+  }
+
+  const proto::Plan *metadata = nullptr;
+  uint64_t enqueued = 0, failing = 0; // number of the command, from 1
+  std::vector<uint64_t> waits;
+};
+
+/// Samples two pictures in 20 steps on a device whose command `failing` fails;
+/// gives the error's text, "" where there is none.
+std::string sampleLagging(LaggingDevice &device, uint64_t failing) {
+  device.failing = failing;
+  test::HandPlan hand = test::makeSamplePlan();
+  plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};
+  std::unique_ptr<Executor> executor =
+      llvm::cantFail(Executor::create(view, device));
+  SampleRequest request = makeRequest(Sampler::Ddim, 0, 4);
+  request.sampler.steps = 20;
+  PictureSampler sampler =
+      llvm::cantFail(PictureSampler::create(*executor, request));
+  auto pictures = sampler.sample(0, [](int64_t) { return true; });
+  return pictures ? "" : plan::describe(pictures.takeError()).second;
+}
+
 } // namespace
+
+TEST(PictureSamplerTest, TheHostWaitsForTheLastStepAlone) {
+  LaggingDevice device;
+  EXPECT_EQ(sampleLagging(device, 0), "");
+  ASSERT_EQ(device.waits.size(), 21u);
+  EXPECT_EQ(device.waits.back(), 0u);
+  device.waits.pop_back();
+  for (uint64_t pending : device.waits)
+    EXPECT_EQ(pending, Executor::mostUnderWay);
+}
+
+TEST(PictureSamplerTest, ErrorsNameTheStepsUnderWay) {
+  // Step 0 is two commands, those after it are recorded.
+  for (int step : {1, 7, 15}) {
+    LaggingDevice device;
+    int last = step + static_cast<int>(Executor::mostUnderWay);
+    EXPECT_EQ(sampleLagging(device, 2 + step),
+              "one of the steps " + std::to_string(step) + " to " +
+                  std::to_string(last) + " of 20: it broke");
+  }
+  LaggingDevice device;
+  EXPECT_EQ(sampleLagging(device, 2 + 19),
+            "one of the steps 16 to 19 of 20: it broke");
+}
+
+TEST(PictureSamplerTest, ThePrologueRunsBeforeEveryKthStep) {
+  // It keeps the step that it ran before.
+  test::HandPlan hand = test::makeSamplePlan();
+  proto::Plan &metadata = hand.metadata;
+  int counter = 0;
+  while (metadata.globals(counter).name() != "step")
+    ++counter;
+  proto::Global &seen = *metadata.add_globals();
+  seen = metadata.globals(counter);
+  seen.set_name("seen");
+  seen.set_offset(metadata.globals_bytes());
+  metadata.set_globals_bytes(metadata.globals_bytes() + 64);
+  proto::Function &prologue = *metadata.add_functions();
+  prologue.set_name("prologue");
+  prologue.set_step("prologue");
+  prologue.set_flops(7);
+  proto::Copy &copy = *prologue.add_instructions()->mutable_copy();
+  for (auto [place, global] :
+       {std::pair{copy.mutable_from(), counter},
+        std::pair{copy.mutable_to(), metadata.globals_size() - 1}}) {
+    place->set_space(proto::Place::GLOBAL);
+    place->set_global(global);
+    place->set_bytes(8);
+  }
+  // Ten steps: 0, 4, 8; 0, 9; 0 alone; and once an execution without a K.
+  for (auto [every, last, runs] :
+       {std::tuple(4, 8, 3), std::tuple(9, 9, 2), std::tuple(10, 0, 1),
+        std::tuple(64, 0, 1), std::tuple(0, 0, 1)}) {
+    metadata.mutable_sampling()->set_hoist_steps(every);
+    Loaded loaded(hand);
+    SampleRequest request = makeRequest(Sampler::Ddim, 0, 4);
+    sampleAll(loaded, request);
+    std::vector<uint8_t> bytes = llvm::cantFail(
+        loaded.executor->read(*loaded.executor->findGlobal("seen")));
+    EXPECT_EQ(bytes[0], last) << every;
+    PictureSampler sampler =
+        llvm::cantFail(PictureSampler::create(*loaded.executor, request));
+    EXPECT_EQ(sampler.flops(), 10u * 2 * 64 * 10 + 7 * runs);
+  }
+}
 
 TEST(PictureSamplerTest, DrawnNoiseIsPhilox) {
   Loaded loaded;
