@@ -4,6 +4,7 @@
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/codegen/gpu/GpuCodegen.h"
+#include "compiler/codegen/gpu/KernelReport.h"
 #include "dialects/plan/PlanDialect.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
@@ -136,6 +137,33 @@ static llvm::Expected<dit::codegen::GpuCode> generatePtx(ModuleOp module,
                                *target);
 }
 
+/// A module's kernels as PTX for the GPU `arch`: each one's launch, with
+/// `report` what it uses, then the code.
+static llvm::Expected<std::string> printPtx(ModuleOp module, StringRef arch,
+                                            bool report) {
+  auto code = generatePtx(module, arch);
+  if (!code)
+    return code.takeError();
+  std::vector<dit::codegen::KernelSource> sources = collectKernels(module);
+  std::string text;
+  for (auto [launch, source] : llvm::zip_equal(code->kernels, sources))
+    text += dit::codegen::printLaunch(launch, source);
+  if (report) {
+    llvm::Expected<dit::codegen::Cubin> cubin =
+        dit::codegen::assemble(code->ptx, arch);
+    text += "// " + arch.str() + ", " +
+            (cubin ? cubin->assembler
+                   : "registers are not known: " +
+                         llvm::toString(cubin.takeError())) +
+            "\n";
+    std::string lines = dit::codegen::describeKernels(
+        *code, sources, {arch.str()}, cubin ? &*cubin : nullptr);
+    for (StringRef line : llvm::split(StringRef(lines).rtrim(), '\n'))
+      text += "//   " + line.str() + "\n";
+  }
+  return text + code->ptx;
+}
+
 namespace {
 /// What the plan says of its code. A GPU's code is made for that already: the
 /// launches follow from it.
@@ -232,13 +260,10 @@ llvm::Expected<std::string> dit::printKernels(ModuleOp module,
   if (!options.gpus.empty()) {
     std::string text;
     for (const std::string &gpu : options.gpus) {
-      auto code = generatePtx(module, gpu);
-      if (!code)
-        return code.takeError();
-      for (auto [launch, source] :
-           llvm::zip_equal(code->kernels, collectKernels(module)))
-        text += codegen::printLaunch(launch, source);
-      text += code->ptx;
+      auto ptx = printPtx(module, gpu, options.pipeline.report);
+      if (!ptx)
+        return ptx.takeError();
+      text += *ptx;
     }
     return text;
   }
