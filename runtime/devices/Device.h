@@ -29,6 +29,12 @@ public:
   virtual ~Command();
 };
 
+/// A part of a plan's start, and how long it took.
+struct Stage {
+  std::string name;
+  double seconds;
+};
+
 /// The interface of devices; one implementation a folder.
 class Device {
 public:
@@ -41,6 +47,9 @@ public:
   /// device. Exit::Unsupported where the plan is for another machine, naming
   /// both; Exit::Memory where there is not enough, with the table of memory.
   virtual llvm::Error load(const plan::PlanView &plan) = 0;
+
+  /// What load() did; empty where nothing of it takes long.
+  virtual std::vector<Stage> loadStages() const { return {}; }
 
   /// Resolves an instruction of the loaded plan.
   virtual llvm::Expected<std::unique_ptr<Command>>

@@ -17,8 +17,12 @@ Executor::create(const plan::PlanView &plan, Device &device) {
   if (llvm::Error error = device.load(plan))
     return std::move(error);
   std::unique_ptr<Executor> executor(new Executor(plan, device));
+  executor->stages = device.loadStages();
+  Timeline::Time start = Timeline::now();
   if (llvm::Error error = executor->prepare())
     return std::move(error);
+  std::chrono::duration<double> passed = Timeline::now() - start;
+  executor->stages.push_back({"instructions", passed.count()});
   return executor;
 }
 

@@ -27,6 +27,9 @@ public:
   const proto::Plan &metadata() const { return view.metadata; }
   Device &device() const { return target; }
 
+  /// What create() did: the device's stages, then the instructions.
+  llvm::ArrayRef<Stage> startStages() const { return stages; }
+
   /// The number of the function for a step ("forward", "sample_step"), or
   /// nothing where the plan has none.
   std::optional<unsigned> findStep(llvm::StringRef step) const;
@@ -79,6 +82,7 @@ private:
 
   const plan::PlanView &view;
   Device &target;
+  std::vector<Stage> stages;
   std::vector<PreparedFunction> functions;
   llvm::StringMap<unsigned> steps;
   llvm::StringMap<unsigned> globals;

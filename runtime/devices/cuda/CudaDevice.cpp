@@ -11,6 +11,7 @@
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <deque>
 
@@ -33,6 +34,7 @@ public:
 
   std::string description() const override;
   llvm::Error load(const plan::PlanView &view) override;
+  std::vector<Stage> loadStages() const override { return stages; }
   llvm::Expected<std::unique_ptr<Command>>
   prepare(const proto::Instruction &instruction) override;
   llvm::Error enqueue(Command &command) override;
@@ -49,6 +51,9 @@ public:
                     llvm::function_ref<void(int64_t, int64_t)> body) override;
 
 private:
+  using Clock = std::chrono::steady_clock;
+
+  void addStage(const char *name, Clock::time_point &start);
   llvm::Error allocate(const plan::PlanView &view);
   llvm::Expected<DevicePointer> allocateBytes(uint64_t bytes,
                                               Owned<DevicePointer> &slot);
@@ -72,6 +77,7 @@ private:
   std::shared_ptr<BlasLibrary> blas;
   std::shared_ptr<DnnLibrary> dnn;
   uint64_t plannedBytes = 0;
+  std::vector<Stage> stages;
   // Commands enqueued, and known to be done; what errors call the first of the
   // others; and marks among these, which the GPU passes.
   struct Mark {
@@ -156,19 +162,34 @@ llvm::Error CudaDevice::load(const plan::PlanView &view) {
     return failure(Exit::Unsupported, "the plan is for " +
                                           llvm::Twine(target.world_size()) +
                                           " ranks; this ditrun runs one");
+  Clock::time_point start = Clock::now();
   llvm::Expected<std::unique_ptr<CudaContext>> created = CudaContext::create();
   if (!created)
     return plan::within(created.takeError(), "the plan is for an NVIDIA GPU (" +
                                                  plan::escaped(target.cpu()) +
                                                  ")");
   context = std::move(*created);
+  addStage("context", start);
   llvm::Expected<KernelCode> code = KernelCode::load(*context, view);
   if (!code)
     return code.takeError();
   kernels = std::move(*code);
+  addStage("code", start);
   if (llvm::Error error = allocate(view))
     return error;
-  return uploadWeights(*context, view.weights, addresses.weights, pool);
+  addStage("memory", start);
+  if (llvm::Error error =
+          uploadWeights(*context, view.weights, addresses.weights, pool))
+    return error;
+  addStage("weights", start);
+  return llvm::Error::success();
+}
+
+/// Ends a stage that began at `start`, where the next one begins.
+void CudaDevice::addStage(const char *name, Clock::time_point &start) {
+  Clock::time_point now = Clock::now();
+  stages.push_back({name, std::chrono::duration<double>(now - start).count()});
+  start = now;
 }
 
 llvm::Expected<std::unique_ptr<CudaCommand>>

@@ -6,6 +6,7 @@
 #include "runtime/plan/Memory.h"
 #include "runtime/tools/ditrun/Modes.h"
 
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <csignal>
@@ -46,8 +47,23 @@ static llvm::Error checkFlagsOf(llvm::StringRef mode, const Options &options) {
   return llvm::Error::success();
 }
 
+/// "start: file 0.210 s, context 0.302 s, …": where the time until now went.
+static std::string describeStart(double file, llvm::ArrayRef<Stage> stages,
+                                 double parameters) {
+  std::string text = llvm::formatv("start: file {0:f3} s", file);
+  for (const Stage &stage : stages)
+    text += llvm::formatv(", {0} {1:f3} s", stage.name, stage.seconds);
+  return text + llvm::formatv(", parameters {0:f3} s", parameters).str();
+}
+
 llvm::Expected<std::unique_ptr<LoadedPlan>>
 dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
+  auto start = std::chrono::steady_clock::now();
+  auto lap = [&] {
+    auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(start, now))
+        .count();
+  };
   llvm::Expected<plan::PlanFile> file = plan::PlanFile::open(options.plan);
   if (!file)
     return file.takeError();
@@ -62,6 +78,7 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
     weights = std::move(*opened);
     file->replaceWeights(weights->section());
   }
+  double fileSeconds = lap();
   llvm::Expected<std::unique_ptr<Device>> device =
       createDevice(file->metadata().target(), options);
   if (!device)
@@ -74,6 +91,7 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
     return plan::within(executor.takeError(),
                         "'" + plan::escaped(options.plan) + "'");
   loaded->executor = std::move(*executor);
+  lap();
   if (llvm::Error error = loaded->weights
                               ? loaded->weights->write(*loaded->executor)
                               : initialiseParameters(*loaded->executor))
@@ -83,7 +101,9 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
       plan::escaped(loaded->file.metadata().model()) + ", " +
       plan::escaped(loaded->file.metadata().precision()) + ") on " +
       loaded->device->description() + "\n" +
-      llvm::StringRef(plan::printMemoryTable(loaded->file.metadata())).rtrim());
+      llvm::StringRef(plan::printMemoryTable(loaded->file.metadata())).rtrim() +
+      "\n" +
+      describeStart(fileSeconds, loaded->executor->startStages(), lap()));
   return loaded;
 }
 
