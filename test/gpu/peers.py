@@ -146,11 +146,14 @@ def compare_steps(model, path):
 
 
 def cold_start():
-    """Process start to the first picture of one, 50 steps, plan on disk."""
-    plan = f"{work}/xl{counts[0]}.plan"
-    seconds, _, _ = call(f"{binaries}/ditrun", plan, "--labels", "1", "--steps", "50", "--save-npy", f"{work}/picture.npy")
-    results["cold_start_s"] = seconds
-    say(f"cold start to the first picture, 50 steps: {seconds:.2f} s")
+    """Process start to the first picture of one, plan on disk, and its parts."""
+    flags = [f"{work}/xl{counts[0]}.plan", "--labels", "1", "--save-npy", f"{work}/picture.npy", "-v"]
+    for steps in (1, 50):
+        start = time.perf_counter()
+        done = subprocess.run([f"{binaries}/ditrun", *flags, "--steps", str(steps)], check=True, capture_output=True, text=True)
+        seconds = results[f"cold_start_{steps}_steps_s"] = time.perf_counter() - start
+        parts = next(line for line in done.stderr.splitlines() if line.startswith("start:"))
+        say(f"process start to the picture, {steps} steps: {seconds:.2f} s; {parts}")
 
 
 model = make_model()
