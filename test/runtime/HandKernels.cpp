@@ -62,3 +62,111 @@ extern "C" void advance(void *const *operands, int64_t begin, int64_t end) {
   for (int64_t i = begin; i != end; ++i)
     ++*static_cast<int64_t *>(operands[0]);
 }
+
+//===----------------------------------------------------------------------===//
+// Training: eps_hat = w x_t + b of 64 numbers each, vb = 0. Flats of 128
+// numbers: w at 0, b at 64.
+//===----------------------------------------------------------------------===//
+
+/// operands: masters, gradients, pictures [batch, 64], labels, samples, seed,
+/// step, noise, given_t, use_given, drop, diffusion, mse, vb, t. The batch is
+/// `end` - `begin` = 1 block: 2 samples. Drops the label by drawing a number;
+/// the loss is that of the picture plus the label, so that it matters.
+static void accumulateLinear(void *const *operands, bool first) {
+  const float *masters = static_cast<const float *>(operands[0]);
+  float *gradients = static_cast<float *>(operands[1]);
+  const float *pictures = static_cast<const float *>(operands[2]);
+  const int64_t *labels = static_cast<const int64_t *>(operands[3]);
+  const int64_t *samples = static_cast<const int64_t *>(operands[4]);
+  uint64_t seed = *static_cast<const uint64_t *>(operands[5]);
+  uint32_t step = *static_cast<const int64_t *>(operands[6]);
+  const float *noise = static_cast<const float *>(operands[7]);
+  const int64_t *givenT = static_cast<const int64_t *>(operands[8]);
+  bool useGiven = *static_cast<const int64_t *>(operands[9]) != 0;
+  float drop = *static_cast<const float *>(operands[10]);
+  const float *diffusion = static_cast<const float *>(operands[11]);
+  float *mse = static_cast<float *>(operands[12]);
+  float *vb = static_cast<float *>(operands[13]);
+  int64_t *t = static_cast<int64_t *>(operands[14]);
+  constexpr int batch = 2, size = 64;
+  if (first)
+    std::memset(gradients, 0, 2 * size * sizeof(float));
+  for (int n = 0; n != batch; ++n) {
+    PhiloxWords words = philox(philoxCounter(0, samples[n], step, 3), seed);
+    t[n] = useGiven ? givenT[n] : words[0] % 1000;
+    bool dropped = !useGiven && uniformBelowOne(words[1]) < drop;
+    float label = (dropped ? 4 : labels[n]) / 8.0f;
+    const float *row = diffusion + 5 * t[n];
+    mse[n] = vb[n] = 0;
+    for (int i = 0; i != size; ++i) {
+      float z =
+          useGiven ? noise[n * size + i] : normal(seed, i, samples[n], step, 2);
+      float x = row[0] * (pictures[n * size + i] + label) + row[1] * z;
+      float error = masters[i] * x + masters[size + i] - z;
+      mse[n] += error * error / size;
+      gradients[i] += 2 * error * x / (size * batch);
+      gradients[size + i] += 2 * error / (size * batch);
+    }
+  }
+}
+
+extern "C" void train_first(void *const *operands, int64_t, int64_t) {
+  accumulateLinear(operands, true);
+}
+
+extern "C" void train_more(void *const *operands, int64_t, int64_t) {
+  accumulateLinear(operands, false);
+}
+
+/// As the steps above, without a gradient.
+extern "C" void train_evaluate(void *const *operands, int64_t, int64_t) {
+  float scratch[128];
+  void *own[15];
+  std::memcpy(own, operands, sizeof(own));
+  own[1] = scratch;
+  accumulateLinear(own, true);
+}
+
+/// operands: masters, ema, moment1, moment2, applied.
+extern "C" void train_start(void *const *operands, int64_t, int64_t) {
+  std::memcpy(operands[1], operands[0], 128 * sizeof(float));
+  std::memset(operands[2], 0, 128 * sizeof(float));
+  std::memset(operands[3], 0, 128 * sizeof(float));
+  *static_cast<int64_t *>(operands[4]) = 0;
+}
+
+/// AdamW and averages. operands: masters, gradients, ema, moment1, moment2,
+/// hyper, applied, skipped, gradient_norm.
+extern "C" void train_update(void *const *operands, int64_t, int64_t) {
+  float *masters = static_cast<float *>(operands[0]);
+  const float *gradients = static_cast<const float *>(operands[1]);
+  float *ema = static_cast<float *>(operands[2]);
+  float *moment1 = static_cast<float *>(operands[3]);
+  float *moment2 = static_cast<float *>(operands[4]);
+  const float *hyper = static_cast<const float *>(operands[5]);
+  int64_t *applied = static_cast<int64_t *>(operands[6]);
+  int64_t *skipped = static_cast<int64_t *>(operands[7]);
+  float *norm = static_cast<float *>(operands[8]);
+  float sum = 0;
+  for (int i = 0; i != 128; ++i)
+    sum += gradients[i] * hyper[3] * gradients[i] * hyper[3];
+  *norm = std::sqrt(sum);
+  if (!(*norm <= 3e38f)) {
+    ++*skipped;
+    return;
+  }
+  float scale = hyper[3];
+  if (hyper[1] > 0 && *norm > hyper[1])
+    scale *= hyper[1] / *norm;
+  float steps = ++*applied;
+  for (int i = 0; i != 128; ++i) {
+    float g = gradients[i] * scale;
+    masters[i] *= 1 - hyper[0] * hyper[4];
+    moment1[i] = hyper[5] * moment1[i] + (1 - hyper[5]) * g;
+    moment2[i] = hyper[6] * moment2[i] + (1 - hyper[6]) * g * g;
+    float m = moment1[i] / (1 - std::pow(hyper[5], steps));
+    float v = moment2[i] / (1 - std::pow(hyper[6], steps));
+    masters[i] -= hyper[0] * m / (std::sqrt(v) + hyper[7]);
+    ema[i] = hyper[2] * ema[i] + (1 - hyper[2]) * masters[i];
+  }
+}

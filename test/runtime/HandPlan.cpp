@@ -251,6 +251,118 @@ HandPlan dit::test::makeSamplePlan() {
   return hand;
 }
 
+/// A parameter, or its gradient or average, within a flat of 128 numbers.
+static void addMember(proto::Plan &plan, unsigned flat, llvm::StringRef name,
+                      proto::Global::Role role, llvm::ArrayRef<int64_t> shape,
+                      int64_t at, const proto::Piece &piece) {
+  uint64_t end = plan.globals_bytes();
+  proto::Global &global = *plan.mutable_globals(
+      addGlobal(plan, name, role, proto::F32, shape, 256));
+  plan.set_globals_bytes(end);
+  global.set_offset(plan.globals(flat).offset() + at * 4);
+  *global.add_pieces() = piece;
+}
+
+HandPlan dit::test::makeTrainPlan() {
+  HandPlan hand;
+  proto::Plan &plan = hand.metadata;
+  setProvenance(plan, "train");
+  hand.code = handKernels();
+  using Global = proto::Global;
+  constexpr int64_t batch = 2;
+  auto add = [&](const char *name, Global::Role role, proto::ElementType type,
+                 llvm::ArrayRef<int64_t> shape) {
+    int64_t bytes = type == proto::I64 ? 8 : 4;
+    for (int64_t size : shape)
+      bytes *= size;
+    return addGlobal(plan, name, role, type, shape, bytes);
+  };
+  proto::Training &training = *plan.mutable_training();
+  training.set_batch(batch);
+  training.set_channels(1);
+  training.set_height(8);
+  training.set_width(8);
+  training.set_classes(4);
+  training.set_learned_sigma(true);
+  training.set_prediction("eps");
+  training.set_schedule("ddpm-linear");
+  training.set_timesteps(1000);
+  // Every field of a name has the global of that name.
+  auto named = [&](const char *name, unsigned global) {
+    const google::protobuf::FieldDescriptor *field =
+        training.GetDescriptor()->FindFieldByName(name);
+    training.GetReflection()->SetString(&training, field, name);
+    return global;
+  };
+  auto input = [&](const char *name, proto::ElementType type,
+                   llvm::ArrayRef<int64_t> shape) {
+    return named(name, add(name, Global::INPUT, type, shape));
+  };
+  auto state = [&](const char *name, proto::ElementType type, int64_t size) {
+    return named(name, add(name, Global::STATE, type, {size}));
+  };
+  unsigned masters =
+      named("masters", add("masters", Global::PARAMETER, proto::F32, {128}));
+  unsigned gradients = state("gradients", proto::F32, 128);
+  unsigned moment1 = state("moment1", proto::F32, 128);
+  unsigned moment2 = state("moment2", proto::F32, 128);
+  unsigned ema = state("ema", proto::F32, 128);
+  unsigned pictures = input("pictures", proto::F32, {batch, 1, 8, 8});
+  unsigned labels = input("labels", proto::I64, {batch});
+  unsigned samples = input("samples", proto::I64, {batch});
+  unsigned seed = input("seed", proto::I64, {1});
+  unsigned step = input("step", proto::I64, {1});
+  unsigned noise = input("noise", proto::F32, {batch, 1, 8, 8});
+  unsigned givenT = input("given_t", proto::I64, {batch});
+  unsigned useGiven = input("use_given", proto::I64, {1});
+  unsigned drop = input("drop", proto::F32, {1});
+  unsigned hyper = input("hyper", proto::F32, {8});
+  unsigned diffusion = named(
+      "diffusion", add("diffusion", Global::TABLE, proto::F32, {1000, 5}));
+  unsigned mse = named("mse", add("mse", Global::OUTPUT, proto::F32, {batch}));
+  unsigned vb = named("vb", add("vb", Global::OUTPUT, proto::F32, {batch}));
+  unsigned t = named("t", add("t", Global::OUTPUT, proto::I64, {batch}));
+  unsigned norm = named("gradient_norm",
+                        add("gradient_norm", Global::OUTPUT, proto::F32, {1}));
+  state("loss_scale", proto::F32, 1);
+  state("good_steps", proto::I64, 1);
+  unsigned applied = state("applied", proto::I64, 1);
+  unsigned skipped = state("skipped", proto::I64, 1);
+
+  proto::Piece w, b;
+  setIdentityPiece(w, "layer.weight", {4, 16});
+  w.mutable_permutation()->SwapElements(0, 1);
+  w.mutable_target_view()->SwapElements(0, 1);
+  setIdentityPiece(b, "layer.bias", {64});
+  b.mutable_init()->set_kind(proto::Init::ZEROS);
+  w.mutable_init()->set_kind(proto::Init::ZEROS);
+  addMember(plan, masters, "w", Global::PARAMETER, {16, 4}, 0, w);
+  addMember(plan, masters, "b", Global::PARAMETER, {64}, 64, b);
+  addWeight(hand, "table", {3}, {1, 2, 3});
+
+  auto function = [&](const char *name, const char *symbol,
+                      llvm::ArrayRef<unsigned> operands) {
+    proto::Function &result = *plan.add_functions();
+    result.set_name(name);
+    result.set_step(name);
+    proto::Launch &launch = addLaunch(plan, result, symbol, 1);
+    for (unsigned global : operands)
+      setGlobal(plan, *launch.add_operands(), global);
+  };
+  const unsigned micro[] = {masters, gradients, pictures, labels, samples,
+                            seed,    step,      noise,    givenT, useGiven,
+                            drop,    diffusion, mse,      vb,     t};
+  function("train_init", "train_start",
+           {masters, ema, moment1, moment2, applied});
+  function("accumulate_first", "train_first", micro);
+  function("accumulate", "train_more", micro);
+  function("update", "train_update",
+           {masters, gradients, ema, moment1, moment2, hyper, applied, skipped,
+            norm});
+  function("evaluate", "train_evaluate", micro);
+  return hand;
+}
+
 proto::Global dit::test::makeDrawnGlobal(llvm::ArrayRef<int64_t> shape,
                                          proto::Init init) {
   proto::Global global;

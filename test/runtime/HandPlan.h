@@ -34,6 +34,12 @@ HandPlan makeForwardPlan();
 /// learned sigma. Steps sample_step and sample_step_single, here the same.
 HandPlan makeSamplePlan();
 
+/// Trains eps_hat = w x_t + b (HandKernels.cpp) on pictures [batch 2, 1, 8, 8]
+/// of 4 classes. The model's file has w as [4, 16], of which the plan has the
+/// transpose, and b as [64]; both begin as zeros. A frozen parameter `table`
+/// [3] is in the weights section.
+HandPlan makeTrainPlan();
+
 /// A parameter @w of this shape, drawn by an init: for tests of Initialise.
 proto::Global makeDrawnGlobal(llvm::ArrayRef<int64_t> shape, proto::Init init);
 

@@ -1,0 +1,40 @@
+//===- Batch.h - What a step of training is given ----------------*- C++
+//-*-===//
+#ifndef DIT_RUNTIME_TRAINING_BATCH_H
+#define DIT_RUNTIME_TRAINING_BATCH_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dit::runtime {
+
+/// The samples of one micro-batch; what it points to stays until the next is
+/// asked for.
+struct Batch {
+  llvm::ArrayRef<float> pictures;  // [batch, C, H, W]
+  llvm::ArrayRef<int64_t> labels;  // [batch]
+  llvm::ArrayRef<int64_t> samples; // [batch]: keys of what is drawn for each
+  llvm::ArrayRef<float> noise;     // given, or empty: drawn
+  llvm::ArrayRef<int64_t> t;       // given where noise is
+};
+
+/// Gives micro-batches in order.
+class BatchSource {
+public:
+  virtual ~BatchSource();
+
+  /// The next micro-batch.
+  virtual llvm::Expected<Batch> next() = 0;
+
+  /// What people call a sample of the last micro-batches: its file, or its
+  /// number in the data set.
+  virtual std::string describe(int64_t sample) const = 0;
+};
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_TRAINING_BATCH_H

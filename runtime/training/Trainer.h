@@ -1,0 +1,116 @@
+//===- Trainer.h - Runs a train plan step by step ----------------*- C++
+//-*-===//
+//
+//   once        tables and constants; train_init, or a checkpoint's state
+//   each step   hyper-parameters; for each micro-batch its inputs, then
+//               accumulate_first or accumulate; update
+//
+//===----------------------------------------------------------------------===//
+#ifndef DIT_RUNTIME_TRAINING_TRAINER_H
+#define DIT_RUNTIME_TRAINING_TRAINER_H
+
+#include "runtime/training/Batch.h"
+#include "runtime/training/LearningRate.h"
+#include "runtime/training/MetricsFile.h"
+#include "runtime/training/TrainingState.h"
+
+namespace dit::runtime {
+
+/// What a run is trained with.
+struct TrainerOptions {
+  int64_t globalBatch = 0; // samples of a step, a multiple of the plan's batch
+  uint64_t seed = 0;
+  LearningRate rate;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weightDecay = 0;
+  double clip = 0; // the largest norm of the gradients; 0: any
+  double emaDecay = 0.9999;
+  double labelDropout = 0.1;
+};
+
+/// What a step gave.
+struct StepResult {
+  double mse = 0; // mean over the global batch
+  double vb = 0;
+  double gradientNorm = 0;
+  LossByTime byTime;
+  bool skipped = false;            // the update left everything as it was
+  std::optional<double> lossScale; // in fp16
+  std::vector<int64_t> badSamples; // whose loss is not finite
+
+  /// Whether something is wrong with the model or the data: not the overflow
+  /// that a lower loss scale cures.
+  bool isBad() const;
+};
+
+/// Runs a train plan.
+class Trainer {
+public:
+  /// Fills the plan's tables. Exit::Contradiction where the global batch does
+  /// not divide; Exit::Malformed where the plan lacks what training needs.
+  static llvm::Expected<Trainer> create(Executor &executor,
+                                        const TrainerOptions &options);
+
+  const FlatParameters &parameters() const { return *flats; }
+  int64_t microBatches() const { return options.globalBatch / batch(); }
+  int64_t batch() const { return training->batch(); }
+  /// Floating-point operations of a step.
+  uint64_t flops() const;
+
+  /// Makes the state that follows from the parameters as they are.
+  llvm::Error initialise();
+
+  /// Goes on from a state.
+  llvm::Error restore(const TrainingState &state);
+
+  /// Copies the state, for a checkpoint.
+  llvm::Expected<std::shared_ptr<const TrainingState>> copyState() {
+    return TrainingState::copy(*executor, *flats);
+  }
+
+  /// One optimizer step, counted from 0. `beforeUpdate` is called when the
+  /// gradients of all micro-batches are there.
+  llvm::Expected<StepResult>
+  step(int64_t step, BatchSource &source, Timeline *timeline = nullptr,
+       llvm::function_ref<llvm::Error()> beforeUpdate = nullptr);
+
+  /// The gradients of the last step as a file's tensors, their mean over the
+  /// micro-batches, without the loss scale.
+  llvm::Expected<TensorFile> gradients(std::string fileName);
+
+  /// Mean losses over `count` samples of a source with the averaged weights:
+  /// t and noise of a sample are drawn once and for all, labels kept.
+  /// Exit::Unsupported where the plan has no step `evaluate`.
+  llvm::Expected<std::pair<double, double>> evaluate(BatchSource &source,
+                                                     int64_t count);
+
+private:
+  Trainer(Executor &executor, const TrainerOptions &options)
+      : executor(&executor), options(options),
+        training(&executor.metadata().training()) {}
+  llvm::Error findAll();
+  llvm::Error fillTables();
+  llvm::Error writeBatch(const Batch &batch);
+  llvm::Error readLosses(const Batch &batch, int64_t count, StepResult &result,
+                         int64_t &samples);
+  llvm::Error writeNumber(const std::string &global, int64_t value);
+  llvm::Error writeHyper(int64_t step);
+  template <typename T>
+  llvm::Expected<std::vector<T>> readValues(const std::string &global);
+  llvm::Expected<std::pair<double, double>> evaluateAll(BatchSource &source,
+                                                        int64_t count);
+
+  Executor *executor;
+  TrainerOptions options;
+  const proto::Training *training;
+  std::unique_ptr<FlatParameters> flats;
+  unsigned init = 0, accumulateFirst = 0, accumulate = 0, update = 0;
+  std::optional<unsigned> evaluation;
+  int64_t skippedBefore = 0;
+};
+
+} // namespace dit::runtime
+
+#endif // DIT_RUNTIME_TRAINING_TRAINER_H
