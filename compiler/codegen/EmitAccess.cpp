@@ -317,7 +317,7 @@ Value KernelEmitter::loadVector(const Buffer &buffer,
     unsigned alignment = getAlignment(buffer, position);
     Value address = emitAddress(buffer, position);
     if (!lane.mask)
-      return LLVM::LoadOp::create(builder, lanes.loc, type, address, alignment);
+      return loadContiguous(buffer, type, address, alignment);
     Value zero = lanes.widen(storage.isInteger() ? lanes.integer(storage, 0)
                                                  : lanes.constant(storage, 0),
                              type);
@@ -340,6 +340,11 @@ Value KernelEmitter::loadVector(const Buffer &buffer,
       storage.isInteger() ? lanes.integer(type, 0) : lanes.constant(type, 0);
   return LLVM::masked_gather::create(builder, lanes.loc, type, addresses, mask,
                                      ValueRange{zero}, byteSize(storage));
+}
+
+Value KernelEmitter::loadContiguous(const Buffer &, VectorType type,
+                                    Value address, unsigned alignment) {
+  return LLVM::LoadOp::create(builder, lanes.loc, type, address, alignment);
 }
 
 unsigned KernelEmitter::getAlignment(const Buffer &buffer, const IndexExpr &) {

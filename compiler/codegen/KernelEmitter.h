@@ -181,6 +181,10 @@ protected:
   // Memory: EmitAccess.cpp.
   mlir::Value load(const Buffer &buffer, const IndexExpr &position);
   mlir::Value loadVector(const Buffer &buffer, const IndexExpr &position);
+  /// The vector of `type` that lies at `address`, whole.
+  virtual mlir::Value loadContiguous(const Buffer &buffer,
+                                     mlir::VectorType type, mlir::Value address,
+                                     unsigned alignment);
   mlir::Value loadStretch(const Buffer &buffer, const IndexExpr &position);
   virtual void store(const Buffer &buffer, const IndexExpr &position,
                      mlir::Value value);

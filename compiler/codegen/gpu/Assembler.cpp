@@ -103,6 +103,11 @@ static llvm::Expected<std::string> readFile(StringRef path) {
   return (*buffer)->getBuffer().str();
 }
 
+/// An assembler's first complaint.
+static std::string firstLine(StringRef text) {
+  return text.ltrim().split('\n').first.str();
+}
+
 /// Runs a program; what it printed, or an error with that.
 static llvm::Expected<std::string>
 runProgram(StringRef program, llvm::ArrayRef<StringRef> words, StringRef log) {
@@ -114,7 +119,8 @@ runProgram(StringRef program, llvm::ArrayRef<StringRef> words, StringRef log) {
   llvm::Expected<std::string> text = readFile(log);
   if (code == 0 || !text)
     return text;
-  return llvm::createStringError(program + " fails: " + message + *text);
+  return llvm::createStringError(program + " fails: " + message +
+                                 firstLine(*text));
 }
 
 /// "13.0.88" of the last word "V13.0.88" of a line on the version.
@@ -252,8 +258,8 @@ static llvm::Expected<Cubin> runJitLink(const JitLinkApi &api, StringRef ptx,
   if (api.addData(handle, kindPtx, text.c_str(), text.size() + 1, "kernels") ||
       api.complete(handle) || api.getSize(handle, &bytes))
     return llvm::createStringError(
-        cubin.assembler +
-        " fails: " + readLog(handle, api.getErrorSize, api.getError));
+        cubin.assembler + " fails: " +
+        firstLine(readLog(handle, api.getErrorSize, api.getError)));
   cubin.code.resize(bytes);
   if (api.getCode(handle, cubin.code.data()))
     return llvm::createStringError(cubin.assembler + " gives no code");

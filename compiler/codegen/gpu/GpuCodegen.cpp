@@ -99,10 +99,11 @@ static void markEntry(llvm::Function &function, const KernelSource &source,
 
 static std::unique_ptr<llvm::Module>
 emitModule(llvm::LLVMContext &llvmContext, MLIRContext &context,
-           ArrayRef<KernelSource> kernels, std::vector<GpuKernel> &launches) {
+           ArrayRef<KernelSource> kernels, const GpuTarget &target,
+           std::vector<GpuKernel> &launches) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
   for (const KernelSource &kernel : kernels) {
-    GpuEmitter emitter(*module, kernel);
+    GpuEmitter emitter(*module, kernel, target.canOverlap());
     if (failed(emitter.emit()))
       return nullptr;
     launches.push_back(emitter.getLaunch());
@@ -127,7 +128,8 @@ llvm::Expected<GpuCode> dit::codegen::emitPtx(MLIRContext &context,
   GpuCode code;
   std::unique_ptr<llvm::Module> module;
   if (llvm::Error error = collectErrors(context, [&] {
-        module = emitModule(llvmContext, context, kernels, code.kernels);
+        module =
+            emitModule(llvmContext, context, kernels, target, code.kernels);
         return module != nullptr;
       }))
     return error;

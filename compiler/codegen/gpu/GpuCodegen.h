@@ -27,6 +27,10 @@ struct GpuKernel {
   int64_t threads;
   /// Dynamic shared memory; what the code declares itself is not counted.
   int64_t sharedBytes;
+  /// From sm_90 on: the code waits for the end of the kernel before it
+  /// (griddepcontrol.wait) before it touches memory, so that it may be launched
+  /// while that one runs.
+  bool waitsItself = false;
 };
 
 /// The text of one PTX module and the launches of its kernels, in the order of

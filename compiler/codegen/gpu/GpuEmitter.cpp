@@ -4,7 +4,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
-#include <numeric>
+#include <utility>
 
 using namespace mlir;
 using namespace dit;
@@ -36,14 +36,41 @@ static int64_t getVectorWidth(const KernelSource &source) {
   return 128 / bits;
 }
 
-/// The greatest power of two that divides `number`, which is not 0.
-static int64_t powerIn(int64_t number) { return number & -number; }
+/// Whether the rows of a kernel read more, in bytes, of operands that other
+/// rows read too than they read and write of their own, and all rows together
+/// more than a GPU's cache holds: 50 MB, of which each half of an H100 sees 25.
+/// What fits the cache should stay there for the next kernel. Measured on an
+/// H100, LayerNorm + modulate, bf16, D 1152: 31.7 → 27.6 µs for 16384 rows;
+/// with gate and residual nothing.
+static bool decideStreaming(const KernelSource &source) {
+  constexpr int64_t cacheBytes = 64 << 20;
+  int64_t size = source.space.back(), rows = source.getRows();
+  int64_t own = 0, others = 0;
+  Block &body = source.body->front();
+  auto look = [&](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    int64_t count = tensor.getNumElements();
+    int64_t bytes = size * std::max(1u, tensor.getElementTypeBitWidth() / 8);
+    if (count >= rows * size)
+      own += bytes;
+    else if (count >= size)
+      others += bytes;
+  };
+  for (Type type : body.getArgumentTypes())
+    look(type);
+  for (Type type : body.getTerminator()->getOperandTypes())
+    look(type);
+  return others >= own && own * rows >= cacheBytes;
+}
 
-GpuEmitter::GpuEmitter(ModuleOp module, const KernelSource &source)
+GpuEmitter::GpuEmitter(ModuleOp module, const KernelSource &source,
+                       bool canOverlap)
     : KernelEmitter(module, source,
                     {getVectorWidth(source), /*hasBf16Conversion=*/true,
                      /*hasApproximations=*/true}),
-      launch{source.symbol, 1, 1, 0}, vectorWidth(getVectorWidth(source)) {}
+      launch{source.symbol, 1, 1, 0, canOverlap},
+      vectorWidth(getVectorWidth(source)), canOverlap(canOverlap),
+      streamsPast(decideStreaming(source)) {}
 
 SmallVector<Type> GpuEmitter::getArguments() {
   size_t count = source.body->getNumArguments() +
@@ -65,6 +92,11 @@ Value GpuEmitter::getRegister(StringRef name) {
       .getResult(0);
 }
 
+void GpuEmitter::callIntrinsic(StringRef name, ValueRange operands) {
+  LLVM::CallIntrinsicOp::create(
+      builder, lanes.loc, builder.getStringAttr("llvm.nvvm." + name), operands);
+}
+
 /// A number that is not negative, as an i64.
 Value GpuEmitter::toWide(Value number) {
   return arith::ExtUIOp::create(builder, lanes.loc, builder.getI64Type(),
@@ -81,6 +113,12 @@ void GpuEmitter::emitFunction(Block *entry) {
     buffers[argument] = nextBuffer(argument.getType());
   for (Value result : body.getTerminator()->getOperands())
     results.push_back(nextBuffer(result.getType()));
+  if (canOverlap) {
+    // Nothing is read or written before the kernel before is done; the next
+    // may be set up as soon as all blocks of this one are.
+    callIntrinsic("griddepcontrol.wait");
+    callIntrinsic("griddepcontrol.launch.dependents");
+  }
   thread = getRegister("tid.x");
   block = getRegister("ctaid.x");
   bool isFlatKernel = isFlat();
@@ -115,16 +153,30 @@ void GpuEmitter::emitFlatThreads() {
   storeResults({IndexTable::get(scope().lane->atom)});
 }
 
-void GpuEmitter::emitRowThreads() {
+/// Threads of a row and of a block, and blocks. Few rows cannot fill the GPU
+/// with a warp each: then what counts is how long one takes (512 rows of 1152
+/// on an H100, gate + residual + norm + modulate, fp32 residual: 3.4 µs with a
+/// warp a row, 2.6 with a vector a thread).
+void GpuEmitter::chooseThreads() {
+  constexpr int64_t fewRows = 2048, mostThreads = 512;
   int64_t rows = source.getRows(), size = source.space.back();
   int64_t vectors = size / getWidth(size);
   lanesPerRow = std::min<int64_t>(llvm::PowerOf2Ceil(vectors), warpSize);
+  if (vectors > warpSize && rows <= fewRows)
+    lanesPerRow = llvm::alignTo(
+        llvm::divideCeil(vectors, llvm::divideCeil(vectors, mostThreads)),
+        warpSize);
   while (size > lanesPerRow * mostElements && lanesPerRow < 1024)
     lanesPerRow *= 2;
-  launch.threads = std::max<int64_t>(lanesPerRow, 128);
-  int64_t rowsPerBlock = launch.threads / lanesPerRow;
-  launch.blocks = llvm::divideCeil(rows, rowsPerBlock);
+  launch.threads = lanesPerRow > warpSize ? lanesPerRow
+                                          : std::max<int64_t>(lanesPerRow, 128);
+  launch.blocks = llvm::divideCeil(rows, launch.threads / lanesPerRow);
+}
 
+void GpuEmitter::emitRowThreads() {
+  chooseThreads();
+  int64_t rows = source.getRows();
+  int64_t rowsPerBlock = launch.threads / lanesPerRow;
   Type word = builder.getI32Type();
   lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
   Value row = lanes.make<arith::AddIOp>(
@@ -215,12 +267,17 @@ SmallVector<Value> GpuEmitter::emitLanes(ArrayRef<int64_t> cuts,
   Value none;
   if (fragments <= mostFragments) {
     Scope &parent = scope();
+    bool isOuter = !std::exchange(defersStores, true);
     for (int64_t fragment = 0; fragment < fragments; ++fragment) {
       scopes.push_back(&getFragment(parent, size, fragment));
       setInsertionPoint();
       emitStep(parts.empty() ? none : parts[fragment % parts.size()]);
       scopes.pop_back();
       setInsertionPoint();
+    }
+    if (isOuter) {
+      defersStores = false;
+      flushStores();
     }
     return parts;
   }
@@ -248,48 +305,4 @@ SmallVector<Value> GpuEmitter::emitLanes(ArrayRef<int64_t> cuts,
 /// Fragments keep what they hold by themselves.
 Value GpuEmitter::keepElement(Value value, const Index &index, unsigned part) {
   return computeElement(value, index, part);
-}
-
-/// Predicated, in one thread of the row where it is one number of the row.
-void GpuEmitter::store(const Buffer &buffer, const IndexExpr &position,
-                       Value value) {
-  Value condition = rowExists;
-  auto require = [&](Value other) {
-    condition = condition ? lanes.make<arith::AndIOp>(condition, other) : other;
-  };
-  bool isVector = table.isVector(position);
-  if (isVector && scope().lane->exists)
-    require(scope().lane->exists);
-  if (!isVector && lanesPerRow > 1)
-    require(lanes.compare(arith::CmpIPredicate::eq, lane,
-                          lanes.integer(lane.getType(), 0)));
-  if (!condition)
-    return KernelEmitter::store(buffer, position, value);
-  auto branch = scf::IfOp::create(builder, lanes.loc, condition,
-                                  /*withElseRegion=*/false);
-  {
-    AnchorGuard guard(scopes, branch);
-    Scope inner(branch.thenBlock(), branch.thenBlock()->getTerminator());
-    inner.lane = scope().lane;
-    scopes.push_back(&inner);
-    setInsertionPoint();
-    KernelEmitter::store(buffer, position, value);
-    scopes.pop_back();
-  }
-  setInsertionPoint();
-}
-
-/// Operands begin at multiples of 16 bytes, a vector's first index is a
-/// multiple of its width.
-unsigned GpuEmitter::getAlignment(const Buffer &buffer,
-                                  const IndexExpr &position) {
-  int64_t elements = std::abs(position.constant);
-  for (auto [atom, coefficient] : position.terms) {
-    bool isLane = scope().lane && atom == scope().lane->atom;
-    elements =
-        std::gcd(elements, coefficient * (isLane ? scope().lane->width : 1));
-  }
-  constexpr int64_t most = 16;
-  int64_t bytes = KernelEmitter::getAlignment(buffer, position);
-  return elements ? std::min(most, powerIn(elements) * bytes) : most;
 }

@@ -3,21 +3,28 @@
 // Each thread runs the same straight code on vectors of at most 16 bytes.
 //
 //   - Flat kernels: a vector a thread.
-//   - Row kernels: `lanes` threads a row, a power of two: fewer than a warp for
+//   - Row kernels: `lanes` threads a row: a power of two less than a warp for
 //     short rows, a warp for most, a whole block where a thread's part of the
-//     row would not fit its registers. Vector f · lanes + t of the row is
-//     thread t's fragment f:
+//     row would not fit its registers, or where rows are so few that a thread
+//     with one vector is done sooner. Vector f · lanes + t of the row is thread
+//     t's fragment f:
 //
 //         D 1152, bf16:   |t0 t1 … t31|t0 t1 … t31| … |t0 … t15|
 //                           fragment 0  fragment 1  …  fragment 4, half there
 //
 //     A fragment's scope lives as long as the row's, so that what one loop over
 //     the row computed later loops find in registers.
-//   - There are no branches but around stores: a thread without a row, or
-//     without a vector in the last fragment, computes another's again and
-//     stores nothing. So every warp takes part in every shuffle whole.
+//   - The code has no branches: a thread without a row, or without a vector in
+//     the last fragment, computes another's again and its stores are
+//     predicated off. So every warp takes part in every shuffle whole, and the
+//     assembler may load a fragment before the stores of the one before it.
+//   - Stores come last, after all fragments are computed: a load cannot pass a
+//     store that may be to the same place.
 //   - A reduction adds fragments, lanes of the vector, then threads by a
 //     butterfly: all get the same bits. Blocks go through shared memory.
+//   - Where rows read more of operands that other rows read too than of their
+//     own, and all of it is more than the GPU's cache holds, their own go past
+//     the L1 cache, so that the others' stay there (`streamsPast`).
 //
 //===----------------------------------------------------------------------===//
 #ifndef COMPILER_CODEGEN_GPU_GPUEMITTER_H
@@ -28,9 +35,15 @@
 
 namespace dit::codegen {
 
+/// The greatest power of two that divides `number`, which is not 0.
+inline int64_t powerIn(int64_t number) { return number & -number; }
+
 class GpuEmitter : public KernelEmitter {
 public:
-  GpuEmitter(mlir::ModuleOp module, const KernelSource &source);
+  /// `canOverlap`: the architecture has griddepcontrol; see
+  /// GpuKernel::waitsItself.
+  GpuEmitter(mlir::ModuleOp module, const KernelSource &source,
+             bool canOverlap);
 
   /// How the function that `emit` made is launched.
   const GpuKernel &getLaunch() const { return launch; }
@@ -46,19 +59,36 @@ protected:
   mlir::Value keepElement(mlir::Value value, const Index &index,
                           unsigned part) override;
   mlir::Value reduceVector(ReduceKind kind, mlir::Value vector) override;
+  mlir::Value loadContiguous(const Buffer &buffer, mlir::VectorType type,
+                             mlir::Value address, unsigned alignment) override;
   void store(const Buffer &buffer, const IndexExpr &position,
              mlir::Value value) override;
   unsigned getAlignment(const Buffer &buffer,
                         const IndexExpr &position) override;
 
 private:
+  /// A store whose place in the code comes later.
+  struct PendingStore {
+    mlir::Value address, value;
+    /// Null: always.
+    mlir::Value condition;
+    unsigned alignment;
+    bool isStream;
+  };
+
   void emitFlatThreads();
   void emitRowThreads();
+  void chooseThreads();
   Scope &getFragment(Scope &parent, int64_t size, int64_t fragment);
   Lane makeLane(mlir::Value base, mlir::Value exists, IndexRange range,
                 int64_t width, int64_t size);
   mlir::Value shuffle(mlir::Value value, int64_t distance);
   mlir::Value reduceBlock(ReduceKind kind, mlir::Value value);
+  void callIntrinsic(llvm::StringRef name, mlir::ValueRange operands = {});
+  // ThreadAccess.cpp.
+  bool isStream(const Buffer &buffer) const;
+  void flushStores();
+  void write(const PendingStore &store);
   mlir::Value getRegister(llvm::StringRef name);
   mlir::Value toWide(mlir::Value number);
 
@@ -71,8 +101,16 @@ private:
   mlir::Value thread, block, lane;
   /// Whether the thread's row exists; null: every one does.
   mlir::Value rowExists;
-  /// Address of the shared memory of reductions over a block.
+  /// Address of the shared memory of reductions over a block, and how many
+  /// reductions used it.
   mlir::Value shared;
+  int64_t blockReductions = 0;
+  bool canOverlap;
+  /// Operands with a number for each point go past the L1 cache.
+  bool streamsPast;
+  std::vector<PendingStore> pending;
+  /// Whether stores wait for flushStores.
+  bool defersStores = false;
 };
 
 } // namespace dit::codegen

@@ -11,6 +11,9 @@ namespace dit::codegen {
 struct GpuTarget {
   std::string arch;
 
+  /// Whether a kernel can begin before the one before it ends.
+  bool canOverlap() const { return arch != "sm_80" && arch != "sm_89"; }
+
   /// `name` is sm_80, sm_89, sm_90 or sm_100; an error lists them.
   static llvm::Expected<GpuTarget> resolve(llvm::StringRef name);
 };

@@ -58,6 +58,9 @@ Value GpuEmitter::reduceVector(ReduceKind kind, Value vector) {
   return lanesPerRow > warpSize ? reduceBlock(kind, value) : value;
 }
 
+/// Reductions take turns with two places, so that one barrier is enough: who
+/// writes a place has passed the barrier of the reduction between, and so has
+/// everyone who read the place before. Inside of a loop the turns may meet.
 Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
   int64_t warps = lanesPerRow / warpSize;
   Type word = builder.getI32Type();
@@ -68,7 +71,7 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
     builder.setInsertionPointToStart(module.getBody());
     LLVM::GlobalOp::create(
         builder, lanes.loc,
-        LLVM::LLVMArrayType::get(builder.getI64Type(), warps),
+        LLVM::LLVMArrayType::get(builder.getI64Type(), 2 * warps),
         /*isConstant=*/false, LLVM::Linkage::Internal, name, Attribute(),
         /*alignment=*/16, sharedSpace);
     builder.setInsertionPointToStart(scopes.front()->block);
@@ -77,10 +80,7 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
         LLVM::LLVMPointerType::get(builder.getContext(), sharedSpace), name);
   }
   auto wait = [&] {
-    LLVM::CallIntrinsicOp::create(
-        builder, lanes.loc,
-        builder.getStringAttr("llvm.nvvm.barrier.cta.sync.aligned.all"),
-        ValueRange{lanes.integer(word, 0)});
+    callIntrinsic("barrier.cta.sync.aligned.all", {lanes.integer(word, 0)});
   };
   auto addressOf = [&](Value place) -> Value {
     return LLVM::GEPOp::create(builder, lanes.loc, shared.getType(),
@@ -88,10 +88,13 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
                                ArrayRef<LLVM::GEPArg>{place});
   };
   Type type = value.getType();
-  // Nobody still reads the last reduction's numbers.
-  wait();
+  Operation *around = builder.getInsertionBlock()->getParentOp();
+  if (isa<scf::ForOp>(around) || around->getParentOfType<scf::ForOp>())
+    wait();
+  int64_t first = blockReductions++ % 2 * warps;
   Value size = lanes.integer(word, warpSize);
-  Value place = addressOf(lanes.make<arith::DivUIOp>(lane, size));
+  Value place = addressOf(lanes.make<arith::AddIOp>(
+      lanes.make<arith::DivUIOp>(lane, size), lanes.integer(word, first)));
   Value isFirst = lanes.compare(arith::CmpIPredicate::eq,
                                 lanes.make<arith::RemUIOp>(lane, size),
                                 lanes.integer(word, 0));
@@ -105,8 +108,8 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
   wait();
   Value sum;
   for (int64_t i = 0; i < warps; ++i) {
-    Value part = LLVM::LoadOp::create(builder, lanes.loc, type,
-                                      addressOf(lanes.integer(word, i)));
+    Value part = LLVM::LoadOp::create(
+        builder, lanes.loc, type, addressOf(lanes.integer(word, first + i)));
     sum = sum ? combine(kind, sum, part) : part;
   }
   return sum;

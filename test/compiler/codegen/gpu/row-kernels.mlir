@@ -6,9 +6,10 @@
 // RUN: not emit-ptx %s sm_75 2>&1 | FileCheck %s --check-prefix=SM75
 
 // SM80: .target sm_80
+// SM80-NOT: griddepcontrol
 // SM89: .target sm_89
 // SM100: .target sm_100
-// SM75: there is no code for 'sm_75'; use sm_80, sm_89, sm_90, sm_100
+// SM75: there is no code for the GPU 'sm_75'; use sm_80, sm_89, sm_90, sm_100
 
 // Nothing is called, nothing is on a stack.
 // NONE-NOT: .extern
@@ -21,13 +22,19 @@
 !w = tensor<64x1152xf32>
 
 // A warp a row: five vectors of 16 bytes a thread, the last in half of them.
-// The row is read once; shift and scale are never written, and so read past L1.
+// The row is read once, past L1: shift and scale, which are never written, stay
+// there. Nothing branches, the stores come last. It may begin before the kernel
+// before it ends, and waits for that itself.
 // CHECK: // kernel0: 4096 blocks of 128 threads, 0 bytes: 37748736 147456 147456 -> 37748736
 // CHECK: .target sm_90
 // CHECK: .visible .entry kernel0(
 // CHECK: .reqntid 128
+// CHECK-NOT: ld.global
+// CHECK: griddepcontrol.wait;
+// CHECK-NEXT: griddepcontrol.launch_dependents;
+// CHECK-NOT: bra
 // CHECK-NOT: shfl
-// CHECK-COUNT-5: ld.global.v4.b32
+// CHECK-COUNT-5: ld.global.cs.v4.b32
 // CHECK-NOT: ld.global
 // CHECK-COUNT-5: shfl.sync.bfly.b32
 // CHECK-NOT: ld.global
@@ -35,8 +42,11 @@
 // CHECK-NOT: shfl
 // CHECK-COUNT-2: ld.global.nc.v4.b32
 // CHECK: cvt.rn.bf16x2.f32
-// CHECK: st.global.v4.b32
-// CHECK-NOT: st.global.{{[bu]}}
+// CHECK-COUNT-8: ld.global.nc.v4.b32
+// CHECK-NOT: ld.global
+// CHECK-COUNT-4: {{^[[:space:]]*}}st.global.cs.v4.b32
+// CHECK: @%p{{[0-9]+}} st.global.cs.v4.b32
+// CHECK-NOT: st.global
 // CHECK: .entry kernel1(
 func.func @modulate(%x: !x, %s: !v, %t: !v) -> !x {
   %0 = dit.kernel "modulate" space = [64, 256, 1152] (%x, %s, %t) : (!x, !v, !v) -> !x {
@@ -58,9 +68,11 @@ func.func @modulate(%x: !x, %s: !v, %t: !v) -> !x {
 }
 
 // Gate, residual, norm, modulation: the sum is stored, and used as stored,
-// without being read again.
+// without being read again. Its own rows are more than it shares with others:
+// no hints.
 // CHECK: .reqntid 128
 // CHECK-NOT: .entry
+// CHECK-NOT: .cs
 // CHECK-COUNT-10: ld.global{{.*}}.v4.b32
 // CHECK-COUNT-10: shfl.sync.bfly.b32
 // CHECK-NOT: shfl
@@ -91,13 +103,16 @@ func.func @gate_residual_modulate(%x: !x, %p: !x, %g: !v, %s: !v, %t: !v) -> (!x
   return %0#0, %0#1 : !x, !x
 }
 
-// Rows of 4608 are a block's: 128 threads, whose warps meet in shared memory.
-// CHECK: .reqntid 128
+// Few rows are a block's each: 384 threads with three vectors, whose warps meet
+// in shared memory, once for each of two sums.
+// CHECK: .reqntid 384
 // CHECK-COUNT-5: shfl.sync.bfly.b32
-// CHECK: bar.sync
 // CHECK: st.shared.b32
 // CHECK: bar.sync
 // CHECK: ld.shared
+// CHECK-COUNT-5: shfl.sync.bfly.b32
+// CHECK: bar.sync
+// CHECK-NOT: bar.sync
 // CHECK: .entry kernel3(
 func.func @wide(%x: tensor<49x4608xf32>) -> tensor<49x4608xf32> {
   %0 = dit.kernel "wide" space = [49, 4608] (%x) : (tensor<49x4608xf32>) -> tensor<49x4608xf32> {
