@@ -111,13 +111,15 @@ static std::optional<int64_t> stepOf(llvm::StringRef name) {
   return step;
 }
 
-std::vector<RunFolder::Entry> RunFolder::checkpoints() const {
+std::vector<CheckpointEntry>
+dit::runtime::checkpointsIn(llvm::StringRef folder) {
+  using Entry = CheckpointEntry;
   std::vector<Entry> entries;
   for (const std::string &name : namesIn(folder)) {
     std::optional<int64_t> step = stepOf(name);
     if (!step)
       continue;
-    Entry entry{place(name), *step, -1};
+    Entry entry{(folder + "/" + name).str(), *step, -1};
     if (llvm::Expected<Manifest> manifest = readManifest(entry.path))
       entry.number = manifest->number;
     else

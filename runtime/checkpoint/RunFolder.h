@@ -32,6 +32,17 @@ struct TensorFile {
       values;
 };
 
+/// One folder named step-...; `number` is its manifest's, or -1 where that
+/// cannot be read.
+struct CheckpointEntry {
+  std::string path;
+  int64_t step;
+  int64_t number;
+};
+
+/// All of a run's folder, the newest first.
+std::vector<CheckpointEntry> checkpointsIn(llvm::StringRef folder);
+
 /// A run's folder, locked for one process.
 class RunFolder {
 public:
@@ -45,16 +56,10 @@ public:
 
   const std::string &path() const { return folder; }
 
-  /// One folder named step-...; `number` is its manifest's, or -1 where that
-  /// cannot be read.
-  struct Entry {
-    std::string path;
-    int64_t step;
-    int64_t number;
-  };
+  using Entry = CheckpointEntry;
 
   /// All of them, the newest first.
-  std::vector<Entry> checkpoints() const;
+  std::vector<Entry> checkpoints() const { return checkpointsIn(folder); }
 
   /// Writes a checkpoint as step-<manifest.step>, in the place of one of that
   /// step, and points `latest` at it; sets number and files of the manifest.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/checkpoint/CheckpointWriter.h"
+#include "runtime/checkpoint/ResumePoint.h"
 #include "runtime/checkpoint/Safetensors.h"
 #include "runtime/plan/Failure.h"
 
@@ -322,4 +323,37 @@ TEST_F(RunFolderTest, FullDiskLeavesNothing) {
   EXPECT_NE(text.find("model.safetensors"), std::string::npos) << text;
   EXPECT_FALSE(writer.lastStep());
   EXPECT_EQ(names(), (std::vector<std::string>{"latest", "step-0000000001"}));
+}
+
+//===----------------------------------------------------------------------===//
+// Which checkpoint a run goes on from
+//===----------------------------------------------------------------------===//
+
+TEST_F(RunFolderTest, GoesOnFromTheNewestWholeOne) {
+  RunFolder run = open();
+  EXPECT_FALSE(llvm::cantFail(findResumePoint(run)));
+  EXPECT_EQ(plan::describe(openResumePoint(path).takeError()).first,
+            Exit::Missing);
+  for (int64_t step : {1, 2, 3})
+    save(run, step);
+  EXPECT_EQ(llvm::cantFail(findResumePoint(run))->manifest.step, 3);
+
+  llvm::sys::fs::remove(path + "/step-0000000003/model.safetensors");
+  ResumePoint point = *llvm::cantFail(findResumePoint(run));
+  EXPECT_EQ(point.manifest.step, 2);
+  EXPECT_EQ(point.manifest.samples, 32);
+  ASSERT_EQ(point.damaged.size(), 1u);
+  EXPECT_NE(point.damaged[0].find("step-0000000003"), std::string::npos);
+  EXPECT_EQ(llvm::cantFail(openResumePoint(path + "/")).manifest.step, 2);
+  EXPECT_EQ(
+      llvm::cantFail(openResumePoint(path + "/step-0000000001")).manifest.step,
+      1);
+
+  for (const char *step : {"1", "2"})
+    llvm::sys::fs::remove(path + "/step-000000000" + step + "/manifest.json");
+  auto [code, text] = plan::describe(findResumePoint(run).takeError());
+  EXPECT_EQ(code, Exit::Malformed);
+  for (const char *step :
+       {"step-0000000001", "step-0000000002", "step-0000000003"})
+    EXPECT_NE(text.find(step), std::string::npos) << text;
 }
