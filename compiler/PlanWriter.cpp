@@ -190,6 +190,7 @@ static void encodeLaunches(llvm::ArrayRef<codegen::GpuKernel> launches,
        llvm::zip_equal(*encoded.mutable_kernels(), launches)) {
     kernel.set_threads(launch.threads);
     kernel.set_shared_bytes(launch.sharedBytes);
+    kernel.set_waits_itself(launch.waitsItself);
   }
   for (proto::Function &function : *encoded.mutable_functions())
     for (proto::Instruction &instruction : *function.mutable_instructions())

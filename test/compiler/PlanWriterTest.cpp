@@ -162,7 +162,7 @@ TEST_F(PlanWriter, GpuCode) {
   provenance.cpu = "sm_80,sm_90";
   provenance.images = {{proto::Image::PTX, "sm_80", "five!"},
                        {proto::Image::CUBIN, "sm_90", "three"}};
-  provenance.launches = {{"dit_double_0", 7, 96, 32}};
+  provenance.launches = {{"dit_double_0", 7, 96, 32, true}};
   std::string joined = joinImages(provenance.images);
   code.assign(joined.begin(), joined.end());
   const plan::PlanView &view = roundTrip();
@@ -171,6 +171,7 @@ TEST_F(PlanWriter, GpuCode) {
   EXPECT_EQ(read.target().cpu(), "sm_80,sm_90");
   EXPECT_EQ(read.kernels(0).threads(), 96);
   EXPECT_EQ(read.kernels(0).shared_bytes(), 32);
+  EXPECT_TRUE(read.kernels(0).waits_itself());
   EXPECT_EQ(read.functions(0).instructions(0).launch().blocks(), 7);
   ASSERT_EQ(read.images_size(), 2);
   EXPECT_EQ(read.images(0).kind(), proto::Image::PTX);

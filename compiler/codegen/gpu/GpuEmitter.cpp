@@ -68,7 +68,7 @@ GpuEmitter::GpuEmitter(ModuleOp module, const KernelSource &source,
     : KernelEmitter(module, source,
                     {getVectorWidth(source), /*hasBf16Conversion=*/true,
                      /*hasApproximations=*/true}),
-      launch{source.symbol, 1, 1, 0, canOverlap},
+      launch{source.symbol, 1, 1, 0, /*waitsItself=*/true},
       vectorWidth(getVectorWidth(source)), canOverlap(canOverlap),
       streamsPast(decideStreaming(source)) {}
 

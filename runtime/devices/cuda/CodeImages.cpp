@@ -6,6 +6,8 @@
 
 #include "llvm/ADT/StringRef.h"
 
+#include <cstdlib>
+
 using namespace dit;
 using namespace dit::runtime::cuda;
 using dit::plan::Exit;
@@ -31,22 +33,26 @@ static Architecture parseArchitecture(llvm::StringRef text) {
   return arch;
 }
 
-const proto::Image *dit::runtime::cuda::chooseImage(const proto::Plan &plan,
-                                                    int sm) {
-  const proto::Image *best = nullptr;
-  int bestSm = 0;
+std::vector<const proto::Image *>
+dit::runtime::cuda::chooseImages(const proto::Plan &plan, int sm) {
+  const proto::Image *cubin = nullptr, *ptx = nullptr;
+  int ptxSm = 0;
   for (const proto::Image &image : plan.images()) {
     Architecture arch = parseArchitecture(image.arch());
-    if (image.kind() == proto::Image::CUBIN && arch.sm == sm)
-      return &image;
-    if (image.kind() != proto::Image::PTX || arch.sm > sm || arch.sm <= bestSm)
+    if (image.kind() == proto::Image::CUBIN && arch.sm == sm && !cubin)
+      cubin = &image;
+    if (image.kind() != proto::Image::PTX || arch.sm > sm || arch.sm <= ptxSm)
       continue;
     if (arch.only && arch.sm != sm)
       continue;
-    best = &image;
-    bestSm = arch.sm;
+    ptx = &image;
+    ptxSm = arch.sm;
   }
-  return best;
+  std::vector<const proto::Image *> images;
+  for (const proto::Image *image : {cubin, ptx})
+    if (image)
+      images.push_back(image);
+  return images;
 }
 
 std::string dit::runtime::cuda::kernelName(const proto::Kernel &kernel) {
@@ -130,25 +136,38 @@ llvm::Expected<KernelCode> KernelCode::load(const CudaContext &context,
   KernelCode code;
   if (plan.metadata.kernels_size() == 0)
     return code;
-  const proto::Image *image = chooseImage(plan.metadata, context.gpu().sm);
-  if (!image)
+  std::vector<const proto::Image *> images =
+      chooseImages(plan.metadata, context.gpu().sm);
+  if (images.empty())
     return failure(Exit::Unsupported,
                    "the plan has code for " + listImages(plan.metadata) +
                        "; this GPU is an " + context.gpu().name + ", sm_" +
                        llvm::Twine(context.gpu().sm) +
                        "; compile with --target cuda:sm_" +
                        llvm::Twine(context.gpu().sm));
-  llvm::Expected<Owned<Module>> module = loadImage(
-      context, *image, plan.code.slice(image->offset(), image->bytes()));
-  if (!module)
-    return module.takeError();
-  code.module = std::move(*module);
+  const proto::Image *loaded = nullptr;
+  for (const proto::Image *image : images) {
+    llvm::Expected<Owned<Module>> module = loadImage(
+        context, *image, plan.code.slice(image->offset(), image->bytes()));
+    if (module) {
+      code.module = std::move(*module);
+      loaded = image;
+      break;
+    }
+    if (image == images.back())
+      return module.takeError();
+    llvm::consumeError(module.takeError());
+  }
+  const char *overlap = std::getenv("DIT_CUDA_OVERLAP");
+  bool mayOverlap = parseArchitecture(loaded->arch()).sm >= 90 && overlap &&
+                    llvm::StringRef(overlap) == "1";
   for (const proto::Kernel &kernel : plan.metadata.kernels()) {
     llvm::Expected<Function> function =
         findKernel(context, code.module.get(), kernel);
     if (!function)
       return function.takeError();
     code.functions.push_back(*function);
+    code.waiting.push_back(mayOverlap && kernel.waits_itself());
   }
   return code;
 }

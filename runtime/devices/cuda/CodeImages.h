@@ -10,10 +10,11 @@
 
 namespace dit::runtime::cuda {
 
-/// The image to load on a GPU of compute capability `sm`: a cubin for exactly
-/// this architecture (sm_90, or sm_90a), else the newest PTX that is not for a
-/// later one (PTX for sm_90a runs on 9.0 only); null where there is none.
-const proto::Image *chooseImage(const proto::Plan &plan, int sm);
+/// The images to try on a GPU of compute capability `sm`, in this order: a
+/// cubin for exactly this architecture (sm_90, or sm_90a), then the newest PTX
+/// that is not for a later one (PTX for sm_90a runs on 9.0 only): the cubin may
+/// be newer than the driver.
+std::vector<const proto::Image *> chooseImages(const proto::Plan &plan, int sm);
 
 /// The kernels of a plan, loaded, in the plan's order.
 class KernelCode {
@@ -26,10 +27,15 @@ public:
                                          const plan::PlanView &plan);
 
   Function function(unsigned kernel) const { return functions[kernel]; }
+  /// Whether the kernel may be launched while what is before it still runs: its
+  /// code waits by itself. Only with the environment variable
+  /// DIT_CUDA_OVERLAP=1.
+  bool overlaps(unsigned kernel) const { return waiting[kernel]; }
 
 private:
   Owned<Module> module;
   std::vector<Function> functions;
+  std::vector<bool> waiting;
 };
 
 /// "kernel 'symbol' (what was fused)", for errors.

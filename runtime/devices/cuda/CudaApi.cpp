@@ -61,7 +61,8 @@ static llvm::Error resolveAll(const SharedLibrary &library, CudaApi &api) {
       symbol("cuModuleGetFunction", api.moduleGetFunction),
       symbol("cuFuncGetAttribute", api.funcGetAttribute),
       symbol("cuFuncSetAttribute", api.funcSetAttribute),
-      symbol("cuLaunchKernel", api.launchKernel)};
+      symbol("cuLaunchKernel", api.launchKernel),
+      symbol("cuLaunchKernelEx", api.launchKernelEx)};
   return library.resolve(symbols);
 }
 

@@ -42,6 +42,26 @@ enum FunctionAttribute : int {
 /// CUjit_option.
 enum JitOption : int { ErrorLogBuffer = 5, ErrorLogBufferBytes = 6 };
 
+/// CUlaunchAttribute with the value of
+/// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION.
+struct LaunchAttribute {
+  static constexpr int programmaticSerialization = 6;
+  int id = programmaticSerialization;
+  char padding[4] = {};
+  union {
+    int isAllowed = 1;
+    char bytes[64];
+  } value;
+};
+
+/// CUlaunchConfig.
+struct LaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  struct StreamTag *stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
 /// CUstream_flags, CUevent_record_flags and CUstreamCaptureMode.
 constexpr unsigned streamNonBlocking = 1;
 constexpr unsigned eventRecordExternal = 1;
@@ -114,6 +134,8 @@ struct CudaApi {
                          unsigned gridZ, unsigned blockX, unsigned blockY,
                          unsigned blockZ, unsigned sharedBytes, Stream,
                          void **parameters, void **extra);
+  Result (*launchKernelEx)(const LaunchConfig *, Function, void **parameters,
+                           void **extra);
 
   std::string path; // of the library
 

@@ -35,13 +35,15 @@ llvm::Error CudaCommand::enqueueInRange(const CudaContext &context) {
 
 namespace {
 
-/// A generated kernel: a block of the grid a block of its space.
+/// A generated kernel: a block of the grid a block of its space. One that
+/// `overlaps` is launched while what is before it on the stream still runs.
 class LaunchCommand : public CudaCommand {
 public:
   LaunchCommand(const proto::Kernel &kernel, Function function,
-                std::vector<DevicePointer> operands, unsigned blocks)
+                std::vector<DevicePointer> operands, unsigned blocks,
+                bool overlaps)
       : kernel(kernel), function(function), operands(std::move(operands)),
-        blocks(blocks) {
+        blocks(blocks), overlaps(overlaps) {
     for (DevicePointer &operand : this->operands)
       parameters.push_back(&operand);
   }
@@ -49,11 +51,21 @@ public:
   llvm::Error enqueue(const CudaContext &context) override {
     if (blocks == 0)
       return llvm::Error::success();
-    return context.api().check(
-        context.api().launchKernel(function, blocks, 1, 1, kernel.threads(), 1,
-                                   1, kernel.shared_bytes(), context.stream(),
-                                   parameters.data(), nullptr),
-        name());
+    LaunchAttribute attribute;
+    LaunchConfig config = {blocks,
+                           1,
+                           1,
+                           static_cast<unsigned>(kernel.threads()),
+                           1,
+                           1,
+                           static_cast<unsigned>(kernel.shared_bytes()),
+                           context.stream(),
+                           &attribute,
+                           overlaps ? 1u : 0u};
+    return context.api().check(context.api().launchKernelEx(&config, function,
+                                                            parameters.data(),
+                                                            nullptr),
+                               name());
   }
 
   std::string name() const override { return kernelName(kernel); }
@@ -64,6 +76,7 @@ private:
   std::vector<DevicePointer> operands;
   std::vector<void *> parameters; // into operands
   unsigned blocks;
+  bool overlaps;
 };
 
 class CopyCommand : public CudaCommand {
@@ -126,7 +139,8 @@ dit::runtime::cuda::createLaunch(const proto::Launch &launch,
     operands.push_back(addresses(place));
   return std::make_unique<LaunchCommand>(
       kernel, kernels.function(launch.kernel()), std::move(operands),
-      static_cast<unsigned>(launch.blocks()));
+      static_cast<unsigned>(launch.blocks()),
+      kernels.overlaps(launch.kernel()));
 }
 
 std::unique_ptr<CudaCommand>

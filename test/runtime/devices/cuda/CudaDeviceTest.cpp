@@ -4,6 +4,7 @@
 #include "runtime/plan/Failure.h"
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -153,6 +154,75 @@ TEST_F(CudaDeviceTest, KernelsFromPtxCopiesAndFills) {
   std::vector<float> result = readValues(executor, z);
   for (int64_t i = 0; i != count; ++i)
     ASSERT_EQ(result[i], 2 * values[i]) << i;
+}
+
+/// Kernels launched while the one before them runs see all that it wrote, after
+/// kernels, copies and fills, in graphs and timed.
+TEST_F(CudaDeviceTest, KernelsThatWaitThemselves) {
+  constexpr int64_t count = 1 << 22;
+  constexpr int turns = 20;
+  std::string text(ptx);
+  for (auto [from, to] :
+       {std::pair<llvm::StringRef, llvm::StringRef>(".version 7.0",
+                                                    ".version 7.8"),
+        {".target sm_80", ".target sm_90"},
+        {"  ld.param.u64 %rd0, [x];",
+         "  griddepcontrol.wait;\n  griddepcontrol.launch_dependents;\n"
+         "  ld.param.u64 %rd0, [x];"}})
+    text.replace(text.find(from), from.size(), to);
+  CudaPlan plan;
+  plan.setPtx(text, "sm_90");
+  plan.metadata().mutable_target()->set_cpu("sm_90");
+  unsigned x = plan.addGlobal("x", F32, {count});
+  unsigned y = plan.addGlobal("y", F32, {count});
+  unsigned z = plan.addGlobal("z", F32, {count});
+  unsigned axpy = plan.addKernel("axpy", 128);
+  plan.metadata().mutable_kernels(axpy)->set_waits_itself(true);
+  proto::Fill *fill = plan.add().mutable_fill();
+  *fill->mutable_to() = plan.place(y);
+  fill->set_byte(0);
+  for (int turn = 0; turn < turns; ++turn) {
+    plan.addLaunch(axpy, count / 128, {plan.place(x), plan.place(y)});
+    if (turn % 5)
+      continue;
+    proto::Copy *copy = plan.add().mutable_copy();
+    *copy->mutable_from() = plan.place(y);
+    *copy->mutable_to() = plan.place(z);
+    // z becomes 3 y, which nothing reads before the next copy.
+    plan.addLaunch(axpy, count / 128, {plan.place(y), plan.place(z)});
+  }
+  ::setenv("DIT_CUDA_OVERLAP", "1", 1);
+  llvm::Expected<Executor *> made = plan.load();
+  ::unsetenv("DIT_CUDA_OVERLAP");
+  if (!made) {
+    auto [code, why] = plan::describe(made.takeError());
+    ASSERT_NE(why.find("compile with --target"), std::string::npos) << why;
+    GTEST_SKIP() << "the GPU is older than sm_90";
+  }
+  Executor &executor = **made;
+  std::vector<float> values = randomValues(F32, count, 7);
+  writeValues(executor, x, values);
+  Timeline timeline;
+  for (int run = 0; run < 4; ++run) {
+    poison(executor, y);
+    poison(executor, z);
+    if (run == 3)
+      ASSERT_FALSE(static_cast<bool>(executor.run(0, &timeline)));
+    else
+      runForward(executor);
+    std::vector<float> sums = readValues(executor, y);
+    std::vector<float> tripled = readValues(executor, z);
+    for (int64_t i = 0; i != count; ++i) {
+      float sum = 0, third = 0;
+      for (int turn = 0; turn < turns; ++turn) {
+        sum = std::fma(2.0f, values[i], sum);
+        if (turn % 5 == 0)
+          third = std::fma(2.0f, sum, sum);
+      }
+      ASSERT_EQ(sums[i], sum) << run << " " << i;
+      ASSERT_EQ(tripled[i], third) << run << " " << i;
+    }
+  }
 }
 
 TEST_F(CudaDeviceTest, SharedMemoryBeyondTheDefault) {

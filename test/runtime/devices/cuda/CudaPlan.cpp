@@ -114,11 +114,11 @@ proto::Place CudaPlan::arena(uint64_t bytes) {
   return place;
 }
 
-void CudaPlan::setPtx(llvm::StringRef text) {
+void CudaPlan::setPtx(llvm::StringRef text, llvm::StringRef arch) {
   code.assign(text.begin(), text.end());
   proto::Image *image = view.metadata.add_images();
   image->set_kind(proto::Image::PTX);
-  image->set_arch("sm_80");
+  image->set_arch(arch.str());
   image->set_bytes(code.size());
 }
 

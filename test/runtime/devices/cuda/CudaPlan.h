@@ -33,8 +33,8 @@ public:
   /// New bytes of the arena.
   proto::Place arena(uint64_t bytes);
 
-  /// PTX for sm_80 (the driver compiles it for every GPU since).
-  void setPtx(llvm::StringRef text);
+  /// PTX (for sm_80 the driver compiles it for every GPU since).
+  void setPtx(llvm::StringRef text, llvm::StringRef arch = "sm_80");
   /// A kernel of the PTX; its number.
   unsigned addKernel(llvm::StringRef symbol, int64_t threads,
                      int64_t sharedBytes = 0);

@@ -87,6 +87,15 @@ static_assert(driver<&cuModuleGetFunction, &CudaApi::moduleGetFunction>);
 static_assert(driver<&cuFuncGetAttribute, &CudaApi::funcGetAttribute>);
 static_assert(driver<&cuFuncSetAttribute, &CudaApi::funcSetAttribute>);
 static_assert(driver<&cuLaunchKernel, &CudaApi::launchKernel>);
+static_assert(driver<&cuLaunchKernelEx, &CudaApi::launchKernelEx>);
+static_assert(sizeof(CUlaunchConfig) == sizeof(LaunchConfig) &&
+              offsetof(CUlaunchConfig, attrs) ==
+                  offsetof(LaunchConfig, attributes) &&
+              sizeof(CUlaunchAttribute) == sizeof(LaunchAttribute) &&
+              offsetof(CUlaunchAttribute, value) ==
+                  offsetof(LaunchAttribute, value) &&
+              LaunchAttribute::programmaticSerialization ==
+                  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
 
 static_assert(int(OutOfMemory) == CUDA_ERROR_OUT_OF_MEMORY);
 static_assert(int(UnsupportedPtxVersion) == CUDA_ERROR_UNSUPPORTED_PTX_VERSION);

@@ -83,17 +83,20 @@ static void addImage(proto::Plan &plan, proto::Image::Kind kind,
 }
 
 static std::string chosen(const proto::Plan &plan, int sm) {
-  const proto::Image *image = cuda::chooseImage(plan, sm);
-  return image ? image->arch() : "";
+  std::string archs;
+  for (const proto::Image *image : cuda::chooseImages(plan, sm))
+    archs += (archs.empty() ? "" : " ") + image->arch() +
+             (image->kind() == proto::Image::CUBIN ? " cubin" : "");
+  return archs;
 }
 
-TEST(CodeImagesTest, ACubinOfTheArchitectureElseTheNewestPtx) {
+TEST(CodeImagesTest, ACubinOfTheArchitectureThenTheNewestPtx) {
   proto::Plan plan;
   addImage(plan, proto::Image::PTX, "sm_80");
   addImage(plan, proto::Image::PTX, "sm_90");
   addImage(plan, proto::Image::CUBIN, "sm_90a");
   addImage(plan, proto::Image::PTX, "sm_90a");
-  EXPECT_EQ(chosen(plan, 90), "sm_90a");
+  EXPECT_EQ(chosen(plan, 90), "sm_90a cubin sm_90");
   EXPECT_EQ(chosen(plan, 100), "sm_90");
   EXPECT_EQ(chosen(plan, 89), "sm_80");
   EXPECT_EQ(chosen(plan, 75), "");
