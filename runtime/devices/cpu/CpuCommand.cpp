@@ -146,6 +146,8 @@ dit::runtime::createCpuCommand(const proto::Instruction &instruction,
     return createGemm(instruction.gemm(), addresses, work);
   case proto::Instruction::kAttention:
     return createAttention(instruction.attention(), addresses, work);
+  case proto::Instruction::kAttentionGrad:
+    return createAttentionGrad(instruction.attention_grad(), addresses, work);
   case proto::Instruction::kCopy:
     return std::make_unique<CopyCommand>(addresses(instruction.copy().to()),
                                          addresses(instruction.copy().from()),

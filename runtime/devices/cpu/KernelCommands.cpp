@@ -2,7 +2,7 @@
 
 #include "runtime/devices/cpu/KernelCommands.h"
 
-#include "runtime/kernels/attention/Attention.h"
+#include "runtime/kernels/attention/AttentionGrad.h"
 #include "runtime/kernels/gemm/Gemm.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
@@ -141,5 +141,37 @@ dit::runtime::createAttention(const proto::Attention &attention,
   pointers.logSumExp =
       reinterpret_cast<float *>(addresses(attention.log_sum_exp()));
   return std::make_unique<KernelCommand<AttentionKernel, AttentionPointers>>(
+      std::move(*kernel), pointers, work);
+}
+
+llvm::Expected<std::unique_ptr<CpuCommand>>
+dit::runtime::createAttentionGrad(const proto::AttentionGrad &gradient,
+                                  const CpuAddresses &addresses,
+                                  const WorkEstimate &work) {
+  const proto::Attention &forward = gradient.forward();
+  AttentionGradShape shape;
+  shape.forward = attentionShape(forward);
+  shape.outputGrad = operandStrides(gradient.output_grad());
+  shape.queryGrad = operandStrides(gradient.query_grad());
+  shape.keyGrad = operandStrides(gradient.key_grad());
+  shape.valueGrad = operandStrides(gradient.value_grad());
+  llvm::Expected<AttentionGradKernel> kernel =
+      AttentionGradKernel::create(shape);
+  if (!kernel)
+    return failure(Exit::Unsupported, llvm::toString(kernel.takeError()));
+  AttentionGradPointers pointers;
+  pointers.q = addresses(forward.q().place());
+  pointers.k = addresses(forward.k().place());
+  pointers.v = addresses(forward.v().place());
+  pointers.output = addresses(forward.output().place());
+  pointers.logSumExp =
+      reinterpret_cast<const float *>(addresses(forward.log_sum_exp()));
+  pointers.outputGrad = addresses(gradient.output_grad().place());
+  pointers.mask = reinterpret_cast<const float *>(addresses(forward.mask()));
+  pointers.queryGrad = addresses(gradient.query_grad().place());
+  pointers.keyGrad = addresses(gradient.key_grad().place());
+  pointers.valueGrad = addresses(gradient.value_grad().place());
+  return std::make_unique<
+      KernelCommand<AttentionGradKernel, AttentionGradPointers>>(
       std::move(*kernel), pointers, work);
 }

@@ -17,6 +17,11 @@ llvm::Expected<std::unique_ptr<CpuCommand>>
 createAttention(const proto::Attention &attention,
                 const CpuAddresses &addresses, const WorkEstimate &work);
 
+/// The command of an attention's gradient.
+llvm::Expected<std::unique_ptr<CpuCommand>>
+createAttentionGrad(const proto::AttentionGrad &gradient,
+                    const CpuAddresses &addresses, const WorkEstimate &work);
+
 } // namespace dit::runtime
 
 #endif // DIT_RUNTIME_DEVICES_CPU_KERNELCOMMANDS_H

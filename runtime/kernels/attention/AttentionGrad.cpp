@@ -343,6 +343,8 @@ void AttentionGradKernel::run(const AttentionGradPointers &pointers,
     for (int64_t keyBlock = 0; keyBlock != keyBlocks; ++keyBlock) {
       Keys keys = keysOf(block, keyBlock);
       stageKeys(keys, pointers, stage);
+      if (block + 1 != endBlock)
+        prefetch(block + 1, pointers);
       for (int64_t member = 0; member != forward.keyHeadGroup; ++member)
         for (int64_t index = 0; index != queryBlocks; ++index) {
           Queries queries = queriesOf(keys, member, index);

@@ -95,6 +95,7 @@ private:
   Keys keysOf(int64_t block, int64_t index) const;
   Queries queriesOf(const Keys &keys, int64_t member, int64_t index) const;
   Staging stagingIn(void *scratch) const;
+  void prefetch(int64_t block, const AttentionGradPointers &pointers) const;
   void stageKeys(const Keys &keys, const AttentionGradPointers &pointers,
                  Staging &stage) const;
   void stageQueries(const Keys &keys, const Queries &queries,

@@ -27,6 +27,49 @@ static void widenRows(const TileOperations &operations, ElementType type,
                      reinterpret_cast<float *>(to) + i * dim, dim);
 }
 
+template <bool written>
+static void prefetchRows(const char *rows, int64_t stride, int64_t count,
+                         int64_t bytes) {
+  for (int64_t i = 0; i != count; ++i)
+    for (int64_t at = 0; at < bytes + 63; at += 64)
+      __builtin_prefetch(rows + i * stride + at, written, 2);
+}
+
+/// Asks for all that a block reads and writes. Rows of one head lie apart,
+/// which no processor guesses; worth it only while the products of a block take
+/// not much longer than fetching its rows, that is for one block of each.
+void AttentionGradKernel::prefetch(
+    int64_t block, const AttentionGradPointers &pointers) const {
+  if (keyBlocks != 1 || queryBlocks != 1 || forward.keyHeadGroup != 1)
+    return;
+  struct Part {
+    const void *base;
+    const AttentionShape::Operand &operand;
+    int64_t tokens, dim;
+    bool written;
+  };
+  const int64_t queries = forward.queryTokens, keys = forward.keyTokens;
+  const Part parts[] = {
+      {pointers.q, forward.q, queries, forward.headDim, false},
+      {pointers.k, forward.k, keys, forward.headDim, false},
+      {pointers.v, forward.v, keys, forward.valueDim, false},
+      {pointers.output, forward.output, queries, forward.valueDim, false},
+      {pointers.outputGrad, shape.outputGrad, queries, forward.valueDim, false},
+      {pointers.queryGrad, shape.queryGrad, queries, forward.headDim, true},
+      {pointers.keyGrad, shape.keyGrad, keys, forward.headDim, true},
+      {pointers.valueGrad, shape.valueGrad, keys, forward.valueDim, true}};
+  const int64_t size = elementBytes(forward.type);
+  for (const Part &part : parts) {
+    const char *rows = addressOf(part.base, forward.type, part.operand,
+                                 block / keyHeads, 0, block % keyHeads);
+    const int64_t stride = part.operand.tokenStride * size;
+    if (part.written)
+      prefetchRows<true>(rows, stride, part.tokens, part.dim * size);
+    else
+      prefetchRows<false>(rows, stride, part.tokens, part.dim * size);
+  }
+}
+
 void AttentionGradKernel::stageKeys(const Keys &keys,
                                     const AttentionGradPointers &pointers,
                                     Staging &stage) const {

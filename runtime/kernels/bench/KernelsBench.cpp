@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <sys/mman.h>
 #include <thread>
 #include <vector>
 
@@ -77,9 +78,15 @@ struct Free {
 };
 using Memory = std::unique_ptr<void, Free>;
 
-/// 64-byte aligned memory.
+/// 64-byte aligned memory, in huge pages as devices allocate theirs.
 Memory allocate(size_t bytes) {
-  return Memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+  constexpr size_t hugePage = 2 << 20;
+  size_t alignment = bytes < hugePage ? 64 : hugePage;
+  size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  Memory memory(std::aligned_alloc(alignment, whole));
+  if (alignment == hugePage)
+    ::madvise(memory.get(), whole, MADV_HUGEPAGE);
+  return memory;
 }
 
 /// Random elements of `type`.
@@ -281,6 +288,7 @@ const AttentionRow attentions[] = {
     // name, batch, heads, tokens, head dimension
     {"small DiT, B 1", 1, 3, 64, 64},
     {"small DiT, B 16", 16, 3, 64, 64},
+    {"small DiT, B 1, d 48", 1, 4, 64, 48},
     {"small DiT, B 64", 64, 4, 64, 48},
     {"DiT-S/2, B 2", 2, 6, 256, 64},
     {"DiT-XL/2, B 2", 2, 16, 256, 72},

@@ -22,8 +22,8 @@ namespace {
 /// A plan loaded on some threads.
 struct Loaded {
   explicit Loaded(const test::HandPlan &hand, unsigned threads = 2)
-      : hand(hand),
-        view{this->hand.metadata, this->hand.code, this->hand.weights, ""},
+      : hand(hand), view{this->hand.metadata, this->hand.code,
+                         this->hand.weights, ""},
         device(createCpuDevice(threads)),
         executor(llvm::cantFail(Executor::create(view, *device))) {}
 
@@ -191,6 +191,100 @@ TEST(ExecutorTest, AttentionReachesItsOperands) {
           EXPECT_NEAR(y[((b * queries + t) * heads + h) * d + i], sum, 1e-5);
         }
       }
+}
+
+/// Attention and its gradient: of Σ g · output by central differences. Two
+/// heads share the key head; x is q, k, v, mask, g.
+TEST(ExecutorTest, AttentionGradientReachesItsOperands) {
+  constexpr int batch = 2, heads = 2, queries = 3, keys = 5, d = 6;
+  constexpr int qSize = batch * queries * heads * d, kSize = batch * keys * d;
+  constexpr int maskAt = qSize + 2 * kSize, gradAt = maskAt + queries * keys;
+  constexpr int sumsAt = qSize, resultsAt = qSize + batch * heads * queries;
+  std::vector<float> values(gradAt + qSize);
+  for (size_t i = 0; i != values.size(); ++i)
+    values[i] = std::cos(1.7 * i);
+  test::HandPlan hand = test::makeForwardPlan();
+  test::resizeInput(hand, values.size(), resultsAt + qSize + 2 * kSize);
+  proto::Function &function = *hand.metadata.mutable_functions(0);
+  proto::Attention &attention =
+      *function.mutable_instructions(2)->mutable_attention();
+  attention.set_batch(batch);
+  attention.set_heads(heads);
+  attention.set_key_head_group(heads);
+  attention.set_query_tokens(queries);
+  attention.set_key_tokens(keys);
+  attention.set_head_dim(d);
+  attention.set_value_dim(d);
+  attention.set_scale(0.3f);
+  attention.set_type(proto::F32);
+  auto set = [](proto::Attention::Operand &operand, int at, int tokens,
+                int operandHeads, int global) {
+    test::setInput(*operand.mutable_place(), at,
+                   batch * tokens * operandHeads * d);
+    operand.mutable_place()->set_global(global);
+    operand.set_batch_stride(tokens * operandHeads * d);
+    operand.set_token_stride(operandHeads * d);
+    operand.set_head_stride(d);
+  };
+  const int input = 0, result = 2; // globals
+  set(*attention.mutable_q(), 0, queries, heads, input);
+  set(*attention.mutable_k(), qSize, keys, 1, input);
+  set(*attention.mutable_v(), qSize + kSize, keys, 1, input);
+  set(*attention.mutable_output(), 0, queries, heads, result);
+  test::setInput(*attention.mutable_mask(), maskAt, queries * keys);
+  attention.set_mask_query_stride(keys);
+  attention.set_mask_key_stride(1);
+  test::setInput(*attention.mutable_log_sum_exp(), sumsAt,
+                 batch * heads * queries);
+  attention.mutable_log_sum_exp()->set_global(result);
+  const proto::Attention forward = attention;
+  proto::AttentionGrad &gradient =
+      *function.add_instructions()->mutable_attention_grad();
+  *gradient.mutable_forward() = forward;
+  set(*gradient.mutable_output_grad(), gradAt, queries, heads, input);
+  set(*gradient.mutable_query_grad(), resultsAt, queries, heads, result);
+  set(*gradient.mutable_key_grad(), resultsAt + qSize, keys, 1, result);
+  set(*gradient.mutable_value_grad(), resultsAt + qSize + kSize, keys, 1,
+      result);
+  Loaded loaded(hand);
+  Executor &executor = *loaded.executor;
+  ASSERT_FALSE(executor.write(*executor.findGlobal("x"), bytesOf(values)));
+  ASSERT_FALSE(executor.run(0));
+  std::vector<float> y = readAs<float>(executor, "y");
+
+  std::vector<double> x(values.begin(), values.end());
+  auto loss = [&] {
+    double sum = 0;
+    for (int b = 0; b != batch; ++b)
+      for (int h = 0; h != heads; ++h)
+        for (int t = 0; t != queries; ++t) {
+          const int row = ((b * queries + t) * heads + h) * d;
+          double total = 0, weighted = 0;
+          for (int s = 0; s != keys; ++s) {
+            const double *k = &x[qSize + (b * keys + s) * d];
+            const double *v = &x[qSize + kSize + (b * keys + s) * d];
+            double score = 0, product = 0;
+            for (int i = 0; i != d; ++i) {
+              score += x[row + i] * k[i];
+              product += x[gradAt + row + i] * v[i];
+            }
+            double weight = std::exp(0.3 * score + x[maskAt + t * keys + s]);
+            total += weight;
+            weighted += weight * product;
+          }
+          sum += weighted / total;
+        }
+    return sum;
+  };
+  for (int i = 0; i != maskAt; ++i) {
+    const double step = 1e-4, before = x[i];
+    x[i] = before + step;
+    double above = loss();
+    x[i] = before - step;
+    double below = loss();
+    x[i] = before;
+    EXPECT_NEAR(y[resultsAt + i], (above - below) / (2 * step), 1e-5) << i;
+  }
 }
 
 TEST(ExecutorTest, NamesThatAreNotThere) {
