@@ -17,6 +17,11 @@
 #include "dialects/dit/DitDialect.h.inc"
 #include "dialects/dit/DitEnums.h.inc"
 
+namespace dit {
+/// What the places of members in a flat global are multiples of, in elements.
+inline constexpr int64_t memberAlignment = 64;
+} // namespace dit
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/dit/DitAttrs.h.inc"
 

@@ -24,7 +24,8 @@ def Dit_IntegerTensor : StaticShapeTensorOf<[AnyInteger]>;
 // The program's state
 //===----------------------------------------------------------------------===//
 
-def Dit_GlobalOp : Dit_Op<"global", [Symbol]> {
+def Dit_GlobalOp : Dit_Op<"global", [Symbol,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a named tensor of the program's state";
   let description = [{
     Weights, inputs, outputs, tables and state from step to step. `pieces` say
@@ -35,7 +36,15 @@ def Dit_GlobalOp : Dit_Op<"global", [Symbol]> {
     dit.global @"blocks.0.mlp.fc1.bias" parameter : tensor<768xf32>
         pieces [#dit.piece<…>]
     dit.global @latent state : tensor<8x1x32x32xf32>
+    dit.global @masters parameter : tensor<1024xf32>
+    dit.global @fc1.weight parameter : tensor<8x16xf32> trainable within @masters at 64
+        pieces [#dit.piece<…>]
     ```
+
+    A member of a flat global, `within` it, lies in its memory from element `at`
+    on, a multiple of 64: the flat is of rank 1, has the member's element type
+    and no pieces. What is between members is zero. A function uses members or
+    their flat, not both.
 
     Lifespan: frontends make parameters and constants; simplify merges and
     re-lays them; precision changes their element type; program adds the rest;
@@ -45,10 +54,12 @@ def Dit_GlobalOp : Dit_Op<"global", [Symbol]> {
                        TypeAttrOf<Dit_Tensor>:$type,
                        DefaultValuedAttr<TypedArrayAttrBase<Dit_PieceAttr, "pieces">, "{}">:$pieces,
                        UnitAttr:$trainable,
-                       OptionalAttr<Dit_PackedAttr>:$packed);
+                       OptionalAttr<Dit_PackedAttr>:$packed,
+                       OptionalAttr<FlatSymbolRefAttr>:$flat,
+                       OptionalAttr<I64Attr>:$at);
   let assemblyFormat = [{
     $sym_name $role `:` $type (`trainable` $trainable^)?
-    (`packed` $packed^)? (`pieces` $pieces^)? attr-dict
+    (`within` $flat^ `at` $at)? (`packed` $packed^)? (`pieces` $pieces^)? attr-dict
   }];
   let builders = [
     OpBuilder<(ins "::llvm::StringRef":$name, "Role":$role,
@@ -58,6 +69,8 @@ def Dit_GlobalOp : Dit_Op<"global", [Symbol]> {
     ::mlir::RankedTensorType getTensorType() {
       return ::llvm::cast<::mlir::RankedTensorType>(getType());
     }
+    /// Makes it a member of `flat` from element `element` on.
+    void placeWithin(GlobalOp flat, int64_t element);
   }];
   let hasVerifier = 1;
 }

@@ -10,7 +10,13 @@ void GlobalOp::build(OpBuilder &builder, OperationState &state, StringRef name,
   build(builder, state, builder.getStringAttr(name),
         RoleAttr::get(builder.getContext(), role), TypeAttr::get(type),
         builder.getArrayAttr(pieces), /*trainable=*/UnitAttr(),
-        /*packed=*/PackedAttr());
+        /*packed=*/PackedAttr(), /*flat=*/FlatSymbolRefAttr(),
+        /*at=*/IntegerAttr());
+}
+
+void GlobalOp::placeWithin(GlobalOp flat, int64_t element) {
+  setFlatAttr(FlatSymbolRefAttr::get(flat.getSymNameAttr()));
+  setAt(element);
 }
 
 LogicalResult GlobalOp::verify() {
@@ -36,7 +42,37 @@ LogicalResult GlobalOp::verify() {
            << " elements";
   if (getTrainable() && getRole() != Role::Parameter)
     return emitOpError("only a parameter can be trainable");
+  if (getFlat().has_value() != getAt().has_value())
+    return emitOpError("is within a flat global and at an element of it, or "
+                       "neither");
+  if (getFlat() && getPacked())
+    return emitOpError("cannot be packed within a flat global");
   return success();
+}
+
+LogicalResult GlobalOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!getFlat())
+    return success();
+  auto flat = symbols.lookupNearestSymbolFrom<GlobalOp>(*this, getFlatAttr());
+  if (!flat)
+    return emitOpError("no dit.global is named ") << getFlatAttr();
+  RankedTensorType own = getTensorType(), whole = flat.getTensorType();
+  int64_t at = *getAt();
+  bool fits = at >= 0 && at <= whole.getNumElements() &&
+              own.getNumElements() <= whole.getNumElements() - at;
+  if (whole.getRank() == 1 && whole.getElementType() == own.getElementType() &&
+      !flat.getFlat() && flat.getPieces().empty() && fits &&
+      at % memberAlignment == 0)
+    return success();
+  InFlightDiagnostic diagnostic =
+      emitOpError("of type ")
+      << getType() << " cannot be at " << at << " of " << getFlatAttr()
+      << ": a flat global has rank 1, room for the member, its element type "
+         "and no pieces, and members are at multiples of "
+      << memberAlignment;
+  diagnostic.attachNote(flat.getLoc())
+      << "the flat global is " << flat.getType();
+  return diagnostic;
 }
 
 /// Finds the global that `op` names and checks the type it is used with.
