@@ -150,6 +150,14 @@ Value dit::createNoisyPicture(OpBuilder &builder, Location loc, Value rows,
       terms.mul(terms.column(rows, DiffusionColumn::SqrtRest), noise));
 }
 
+Value dit::createVelocity(OpBuilder &builder, Location loc, Value rows,
+                          Value x0, Value noise) {
+  LossBuilder terms(builder, loc, getTensorType(x0));
+  return terms.sub(
+      terms.mul(terms.column(rows, DiffusionColumn::SqrtAbar), noise),
+      terms.mul(terms.column(rows, DiffusionColumn::SqrtRest), x0));
+}
+
 Losses dit::createLoss(OpBuilder &builder, Location loc,
                        const LossInputs &inputs) {
   RankedTensorType picture = getTensorType(inputs.target);

@@ -46,6 +46,10 @@ mlir::Value createNoisyPicture(mlir::OpBuilder &builder, mlir::Location loc,
                                mlir::Value rows, mlir::Value x0,
                                mlir::Value noise);
 
+/// v = √ᾱ noise − √(1 − ᾱ) x0, what a model of prediction v says of x_t.
+mlir::Value createVelocity(mlir::OpBuilder &builder, mlir::Location loc,
+                           mlir::Value rows, mlir::Value x0, mlir::Value noise);
+
 /// What the loss is made of. Everything but the output and t has one float
 /// type, in which the loss is computed: fp32 in programs.
 struct LossInputs {

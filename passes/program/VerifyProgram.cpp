@@ -6,6 +6,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/program/Loss.h"
+#include "passes/program/UpdateStep.h"
 
 using namespace mlir;
 
@@ -15,6 +17,37 @@ namespace dit {
 } // namespace dit
 
 using namespace dit;
+
+/// Parameters are written by training, whole flats of them.
+static bool isWritable(GlobalOp global) {
+  return global.getRole() == Role::State || global.getRole() == Role::Output ||
+         (global.getRole() == Role::Parameter && global.getPieces().empty());
+}
+
+/// Memory of a flat global is used whole, or member by member.
+static LogicalResult verifyFlats(func::FuncOp function,
+                                 const SymbolTable &symbols) {
+  llvm::DenseMap<StringRef, Operation *> memberOf;
+  llvm::StringMap<Operation *> used;
+  for (Operation &op : function.getBody().front()) {
+    auto name = op.getAttrOfType<FlatSymbolRefAttr>("global");
+    if (!isa<ReadOp, WriteOp>(op) || !name)
+      continue;
+    used.try_emplace(name.getValue(), &op);
+    auto global = symbols.lookup<GlobalOp>(name.getValue());
+    if (std::optional<StringRef> flat = global.getFlat())
+      memberOf.try_emplace(*flat, &op);
+  }
+  for (auto [flat, member] : memberOf)
+    if (Operation *whole = used.lookup(flat)) {
+      InFlightDiagnostic diagnostic = whole->emitOpError("uses @")
+                                      << flat << " whole, but a member of it "
+                                      << "is used by the same function";
+      diagnostic.attachNote(member->getLoc()) << "here: " << *member;
+      return diagnostic;
+    }
+  return success();
+}
 
 /// A step function reads and writes globals; each at most once, and only what
 /// the program owns.
@@ -28,13 +61,13 @@ static LogicalResult verifyStep(func::FuncOp function,
   llvm::DenseSet<StringAttr> written;
   for (auto write : function.getOps<WriteOp>()) {
     auto global = symbols.lookup<GlobalOp>(write.getGlobal());
-    if (global.getRole() != Role::State && global.getRole() != Role::Output)
+    if (!isWritable(global))
       return write.emitOpError("writes @")
              << write.getGlobal() << ", which is neither state nor output";
     if (!written.insert(write.getGlobalAttr().getAttr()).second)
       return write.emitOpError("writes @") << write.getGlobal() << " again";
   }
-  return success();
+  return verifyFlats(function, symbols);
 }
 
 static LogicalResult verifyInterface(ModuleOp module, StringRef attribute,
@@ -54,37 +87,80 @@ static LogicalResult verifyInterface(ModuleOp module, StringRef attribute,
   return success();
 }
 
-static LogicalResult complainOfSampler(GlobalOp global, StringRef name,
-                                       Role role, ArrayRef<int64_t> shape) {
-  InFlightDiagnostic diagnostic = global.emitOpError("is the sampler's ")
-                                  << name << " and must be "
-                                  << stringifyRole(role) << " of shape [";
-  llvm::interleaveComma(shape, diagnostic);
-  return diagnostic << "]";
+namespace {
+/// A global that a contract of plan.proto names.
+struct Field {
+  StringRef name;
+  Role role;
+  SmallVector<int64_t> shape;
+  Type element; ///< null: any
+};
+
+/// The globals that a message of plan.proto names, a dictionary of the module.
+class Contract {
+public:
+  Contract(ModuleOp module, StringRef attribute, StringRef whose)
+      : module(module), attribute(attribute), whose(whose),
+        fields(module->getAttrOfType<DictionaryAttr>(attribute)) {}
+
+  bool isThere() const { return fields != nullptr; }
+  int64_t number(StringRef name) const {
+    auto value = fields.getAs<IntegerAttr>(name);
+    return value ? value.getInt() : -1;
+  }
+  bool names(StringRef name) const {
+    auto value = fields.getAs<StringAttr>(name);
+    return value && !value.empty();
+  }
+  /// Elements of the global that a field names; -1 where there is none.
+  int64_t elements(StringRef name, const SymbolTable &symbols) const {
+    auto value = fields.getAs<StringAttr>(name);
+    auto global = value ? symbols.lookup<GlobalOp>(value) : GlobalOp();
+    return global ? global.getTensorType().getNumElements() : -1;
+  }
+  LogicalResult verify(const Field &field, const SymbolTable &symbols) const;
+
+private:
+  ModuleOp module;
+  StringRef attribute, whose;
+  DictionaryAttr fields;
+};
+} // namespace
+
+LogicalResult Contract::verify(const Field &field,
+                               const SymbolTable &symbols) const {
+  auto name = fields.getAs<StringAttr>(field.name);
+  auto global = name ? symbols.lookup<GlobalOp>(name.getValue()) : GlobalOp();
+  if (!global)
+    return ModuleOp(module).emitOpError("'")
+           << attribute << "' names no global as " << field.name;
+  RankedTensorType type = global.getTensorType();
+  if (global.getRole() == field.role &&
+      type.getShape() == ArrayRef(field.shape) &&
+      (!field.element || type.getElementType() == field.element))
+    return success();
+  InFlightDiagnostic diagnostic = global.emitOpError("is the ")
+                                  << whose << "'s " << field.name
+                                  << " and must be "
+                                  << stringifyRole(field.role) << " of shape [";
+  llvm::interleaveComma(field.shape, diagnostic);
+  diagnostic << "]";
+  return diagnostic;
 }
 
 /// The globals of plan.proto's `Sampling`, with their roles and types.
 static LogicalResult verifySampling(ModuleOp module,
                                     const SymbolTable &symbols) {
-  auto sampling = module->getAttrOfType<DictionaryAttr>("dit.sampling");
-  if (!sampling)
+  Contract contract(module, "dit.sampling", "sampler");
+  if (!contract.isThere())
     return module.emitOpError("samples, but has no 'dit.sampling'");
-  auto number = [&](StringRef name) {
-    auto value = sampling.getAs<IntegerAttr>(name);
-    return value ? value.getInt() : -1;
-  };
   MLIRContext *context = module.getContext();
   Type f32 = Float32Type::get(context), i64 = IntegerType::get(context, 64);
-  int64_t batch = number("batch"), channels = number("channels"),
-          rows = number("max_steps");
-  SmallVector<int64_t> picture{batch, channels, number("height"),
-                               number("width")};
-  struct Field {
-    StringRef name;
-    Role role;
-    SmallVector<int64_t> shape;
-    Type element; ///< null: any
-  };
+  int64_t batch = contract.number("batch"),
+          channels = contract.number("channels"),
+          rows = contract.number("max_steps");
+  SmallVector<int64_t> picture{batch, channels, contract.number("height"),
+                               contract.number("width")};
   const Field fields[] = {{"latent", Role::State, picture, f32},
                           {"labels", Role::Input, {batch}, i64},
                           {"pictures", Role::Input, {batch}, i64},
@@ -95,19 +171,81 @@ static LogicalResult verifySampling(ModuleOp module,
                           {"guidance", Role::Input, {channels}, f32},
                           {"noise", Role::Input, picture, f32},
                           {"use_noise", Role::Input, {1}, i64}};
-  for (const Field &field : fields) {
-    auto name = sampling.getAs<StringAttr>(field.name);
-    auto global = name ? symbols.lookup<GlobalOp>(name.getValue()) : GlobalOp();
-    if (!global)
-      return module.emitOpError("'dit.sampling' names no global as ")
-             << field.name;
-    RankedTensorType type = global.getTensorType();
-    if (global.getRole() != field.role ||
-        type.getShape() != ArrayRef(field.shape) ||
-        (field.element && type.getElementType() != field.element))
-      return complainOfSampler(global, field.name, field.role, field.shape);
+  for (const Field &field : fields)
+    if (failed(contract.verify(field, symbols)))
+      return failure();
+  return success();
+}
+
+/// Members of flat globals follow each other without overlap.
+static LogicalResult verifyMembers(ModuleOp module) {
+  llvm::StringMap<SmallVector<GlobalOp>> members;
+  for (auto global : module.getOps<GlobalOp>())
+    if (std::optional<StringRef> flat = global.getFlat())
+      members[*flat].push_back(global);
+  for (auto &[flat, inside] : members) {
+    llvm::sort(inside,
+               [](GlobalOp a, GlobalOp b) { return *a.getAt() < *b.getAt(); });
+    for (auto [before, after] : llvm::zip(inside, llvm::drop_begin(inside)))
+      if (*GlobalOp(before).getAt() +
+              GlobalOp(before).getTensorType().getNumElements() >
+          *GlobalOp(after).getAt()) {
+        InFlightDiagnostic diagnostic =
+            GlobalOp(after).emitOpError("overlaps @")
+            << GlobalOp(before).getSymName() << " within @" << flat;
+        diagnostic.attachNote(GlobalOp(before).getLoc()) << "which is here";
+        return diagnostic;
+      }
   }
   return success();
+}
+
+/// The globals of plan.proto's `Training`, with their roles and types.
+static LogicalResult verifyTraining(ModuleOp module,
+                                    const SymbolTable &symbols) {
+  Contract contract(module, "dit.training", "trainer");
+  if (!contract.isThere())
+    return module.emitOpError("trains, but has no 'dit.training'");
+  MLIRContext *context = module.getContext();
+  Type f32 = Float32Type::get(context), i64 = IntegerType::get(context, 64);
+  int64_t batch = contract.number("batch");
+  SmallVector<int64_t> picture{batch, contract.number("channels"),
+                               contract.number("height"),
+                               contract.number("width")};
+  SmallVector<Field> fields = {
+      {"pictures", Role::Input, picture, f32},
+      {"labels", Role::Input, {batch}, i64},
+      {"samples", Role::Input, {batch}, i64},
+      {"seed", Role::Input, {1}, i64},
+      {"step", Role::Input, {1}, i64},
+      {"noise", Role::Input, picture, f32},
+      {"given_t", Role::Input, {batch}, i64},
+      {"use_given", Role::Input, {1}, i64},
+      {"drop", Role::Input, {1}, f32},
+      {"diffusion",
+       Role::Table,
+       {contract.number("timesteps"), diffusionColumns},
+       f32},
+      {"mse", Role::Output, {batch}, f32},
+      {"t", Role::Output, {batch}, i64},
+      {"hyper", Role::Input, {hyperCount}, f32},
+      {"loss_scale", Role::State, {1}, f32},
+      {"good_steps", Role::State, {1}, i64},
+      {"applied", Role::State, {1}, i64},
+      {"skipped", Role::State, {1}, i64},
+      {"gradient_norm", Role::Output, {1}, f32}};
+  if (contract.names("vb"))
+    fields.push_back({"vb", Role::Output, {batch}, f32});
+  int64_t elements = contract.elements("masters", symbols);
+  fields.push_back({"masters", Role::Parameter, {elements}, f32});
+  for (StringRef name : {"gradients", "moment1", "moment2", "ema"})
+    fields.push_back({name, Role::State, {elements}, f32});
+  if (contract.names("weights"))
+    fields.push_back({"weights", Role::State, {elements}, Type()});
+  for (const Field &field : fields)
+    if (failed(contract.verify(field, symbols)))
+      return failure();
+  return verifyMembers(module);
 }
 
 namespace {
@@ -128,6 +266,8 @@ struct VerifyProgram : dit::impl::VerifyProgramBase<VerifyProgram> {
         return failure();
     if (mode == "sample")
       return verifySampling(module, symbols);
+    if (mode == "train")
+      return verifyTraining(module, symbols);
     if (failed(verifyInterface(module, "dit.inputs", Role::Input, symbols)))
       return failure();
     return verifyInterface(module, "dit.outputs", Role::Output, symbols);

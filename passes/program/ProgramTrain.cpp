@@ -1,0 +1,118 @@
+//===- ProgramTrain.cpp - Make the program that trains --------------------===//
+//
+// Checks what the model can and what the user wants; TrainProgram builds.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/program/Passes.h"
+#include "passes/program/StepBuilder.h"
+#include "passes/program/TrainProgram.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace dit {
+#define GEN_PASS_DEF_PROGRAMTRAIN
+#include "passes/program/Passes.h.inc"
+} // namespace dit
+
+using namespace dit;
+
+namespace {
+struct ProgramTrain : dit::impl::ProgramTrainBase<ProgramTrain> {
+  using ProgramTrainBase::ProgramTrainBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    func::FuncOp model = findFunction(module, "forward");
+    if (!model) {
+      module.emitOpError("has no function @forward");
+      return signalPassFailure();
+    }
+    std::string reason;
+    DenoiserArguments named{picture, timestep, label};
+    FailureOr<Denoiser> denoiser = recogniseDenoiser(model, named, reason);
+    if (failed(denoiser)) {
+      model.emitOpError("cannot be trained: ") << reason;
+      return signalPassFailure();
+    }
+    TrainOptions options;
+    if (failed(choose(model, *denoiser, options)) ||
+        failed(buildTrainProgram(module, *denoiser, options, model)))
+      return signalPassFailure();
+    model.erase();
+  }
+
+  LogicalResult choose(func::FuncOp model, const Denoiser &denoiser,
+                       TrainOptions &options);
+  LogicalResult chooseLoss(func::FuncOp model, const Denoiser &denoiser,
+                           TrainOptions &options);
+};
+} // namespace
+
+LogicalResult ProgramTrain::chooseLoss(func::FuncOp model,
+                                       const Denoiser &denoiser,
+                                       TrainOptions &options) {
+  if (!llvm::is_contained({"auto", "yes", "no"}, learnedSigma.getValue()))
+    return model.emitOpError("learned sigma must be auto, yes or no, not '")
+           << learnedSigma << "'";
+  if (learnedSigma == "yes" && !denoiser.learnedSigma)
+    return model.emitOpError("gives ")
+           << denoiser.channels << " channels; learned sigma needs "
+           << 2 * denoiser.channels;
+  options.learnedSigma = denoiser.learnedSigma && learnedSigma != "no";
+  if (prediction == "flow" || schedule == "flow")
+    return model.emitOpError(
+        "is to be trained as a flow, which has no loss yet: prediction eps or "
+        "v and schedule ddpm-linear have");
+  if (prediction != "eps" && prediction != "v")
+    return model.emitOpError("prediction must be eps, v or flow, not '")
+           << prediction << "'";
+  if (schedule != "ddpm-linear")
+    return model.emitOpError("schedule must be ddpm-linear or flow, not '")
+           << schedule << "'";
+  if (options.learnedSigma && prediction != "eps")
+    return model.emitOpError("predicts its variance, whose loss needs "
+                             "prediction eps, not ")
+           << prediction;
+  options.prediction = prediction;
+  options.schedule = schedule;
+  return success();
+}
+
+/// Options given, or guessed from the model; contradictions are errors.
+LogicalResult ProgramTrain::choose(func::FuncOp model, const Denoiser &denoiser,
+                                   TrainOptions &options) {
+  if (failed(chooseLoss(model, denoiser, options)))
+    return failure();
+  for (unsigned index : {denoiser.timestep, denoiser.label}) {
+    auto type = cast<RankedTensorType>(model.getArgumentTypes()[index]);
+    if (type.getNumElements() != denoiser.batch)
+      return model.emitOpError("argument ")
+             << index << " is one number for all " << denoiser.batch
+             << " samples, but training draws one for each";
+  }
+  options.classes = classes ? classes : denoiser.classes;
+  if (options.classes <= 0)
+    return model.emitOpError("looks its labels up in no table; give the "
+                             "number of classes");
+  if (denoiser.classes && options.classes > denoiser.classes)
+    return model.emitOpError("has a label table of ")
+           << denoiser.classes + 1 << " rows, too few for " << options.classes
+           << " classes and the row that means no label";
+  if (timesteps < 1)
+    return model.emitOpError("needs one timestep or more, not ")
+           << timesteps.getValue();
+  options.timesteps = timesteps;
+  auto precision = getOperation()->getAttrOfType<StringAttr>("dit.precision");
+  options.scalesLoss = precision && precision == "fp16";
+  options.defaults.beta1 = beta1;
+  options.defaults.beta2 = beta2;
+  options.defaults.epsilon = epsilon;
+  options.defaults.weightDecay = weightDecay;
+  options.defaults.clip = clip;
+  options.defaults.emaDecay = emaDecay;
+  return success();
+}
