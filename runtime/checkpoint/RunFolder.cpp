@@ -151,21 +151,6 @@ llvm::Error RunFolder::synchronize(llvm::StringRef path) const {
   return llvm::Error::success();
 }
 
-static llvm::Error writeTensors(HashedFile &file, const TensorFile &tensors) {
-  std::vector<TensorEntry> entries = tensors.tensors;
-  if (llvm::Error error = file.append(encodeSafetensorsHeader(entries)))
-    return error;
-  std::vector<uint8_t> bytes;
-  for (auto [index, entry] : llvm::enumerate(entries)) {
-    bytes.resize(entry.end - entry.begin);
-    if (llvm::Error error = tensors.values(index, bytes))
-      return error;
-    if (llvm::Error error = file.append(bytes))
-      return error;
-  }
-  return llvm::Error::success();
-}
-
 llvm::Error RunFolder::writeFiles(llvm::StringRef partial, Manifest &manifest,
                                   llvm::ArrayRef<TensorFile> files) const {
   manifest.files.clear();
@@ -174,7 +159,8 @@ llvm::Error RunFolder::writeFiles(llvm::StringRef partial, Manifest &manifest,
         HashedFile::create((partial + "/" + tensors.name).str(), change);
     if (!file)
       return file.takeError();
-    if (llvm::Error error = writeTensors(*file, tensors))
+    if (llvm::Error error = tensors.stream(
+            [&](llvm::ArrayRef<uint8_t> bytes) { return file->append(bytes); }))
       return error;
     if (llvm::Error error = file->close())
       return error;

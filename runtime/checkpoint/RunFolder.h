@@ -16,21 +16,12 @@
 #define DIT_RUNTIME_CHECKPOINT_RUNFOLDER_H
 
 #include "runtime/checkpoint/Manifest.h"
-#include "runtime/checkpoint/SafetensorsHeader.h"
+#include "runtime/checkpoint/TensorFile.h"
 
 #include <functional>
 #include <optional>
 
 namespace dit::runtime {
-
-/// A file to write into a checkpoint: tensors, and where their values are.
-struct TensorFile {
-  std::string name;
-  std::vector<TensorEntry> tensors;
-  /// Puts the values of tensor `index` into `bytes`, which has their size.
-  std::function<llvm::Error(size_t index, llvm::MutableArrayRef<uint8_t> bytes)>
-      values;
-};
 
 /// One folder named step-...; `number` is its manifest's, or -1 where that
 /// cannot be read.

@@ -142,7 +142,31 @@ static llvm::Error checkGlobal(const proto::Plan &plan,
   return llvm::Error::success();
 }
 
+/// The flat globals of a train plan, whose bytes are those of their members.
+static std::vector<const proto::Global *> flatGlobals(const proto::Plan &plan) {
+  const proto::Training &training = plan.training();
+  std::vector<const proto::Global *> flats;
+  for (const proto::Global &global : plan.globals())
+    for (const std::string *name :
+         {&training.masters(), &training.gradients(), &training.moment1(),
+          &training.moment2(), &training.ema(), &training.weights()})
+      if (!global.mapped() && !name->empty() && global.name() == *name)
+        flats.push_back(&global);
+  return flats;
+}
+
+/// Whether a global lies whole in a flat one: it is the same memory.
+static bool isMember(const proto::Global &global,
+                     llvm::ArrayRef<const proto::Global *> flats) {
+  return llvm::any_of(flats, [&](const proto::Global *flat) {
+    return flat != &global && global.offset() >= flat->offset() &&
+           lies(global.offset() - flat->offset(), global.bytes(),
+                flat->bytes());
+  });
+}
+
 static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
+  std::vector<const proto::Global *> flats = flatGlobals(plan);
   llvm::StringSet<> names;
   llvm::SmallVector<const proto::Global *> allocated;
   for (const proto::Global &global : plan.globals()) {
@@ -151,7 +175,7 @@ static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
                        " is empty or taken");
     if (llvm::Error error = checkGlobal(plan, global, weightBytes))
       return within(std::move(error), "global " + quoted(global.name()));
-    if (!global.mapped() && global.bytes())
+    if (!global.mapped() && global.bytes() && !isMember(global, flats))
       allocated.push_back(&global);
   }
   llvm::sort(allocated, [](const proto::Global *a, const proto::Global *b) {

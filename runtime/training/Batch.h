@@ -27,6 +27,9 @@ class BatchSource {
 public:
   virtual ~BatchSource();
 
+  /// Goes to the sample of this number: the next micro-batch begins with it.
+  virtual llvm::Error seek(int64_t sample) = 0;
+
   /// The next micro-batch.
   virtual llvm::Expected<Batch> next() = 0;
 

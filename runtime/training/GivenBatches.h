@@ -21,9 +21,10 @@ public:
   int64_t steps() const { return stepCount; }
   /// Samples of a step.
   int64_t globalBatch() const { return stepBatch; }
-  /// Goes on with this step.
-  void seek(int64_t step) { position = step * stepBatch; }
-
+  llvm::Error seek(int64_t sample) override {
+    position = sample;
+    return llvm::Error::success();
+  }
   llvm::Expected<Batch> next() override;
   std::string describe(int64_t sample) const override;
 

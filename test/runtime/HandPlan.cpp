@@ -301,8 +301,7 @@ HandPlan dit::test::makeTrainPlan() {
   auto state = [&](const char *name, proto::ElementType type, int64_t size) {
     return named(name, add(name, Global::STATE, type, {size}));
   };
-  unsigned masters =
-      named("masters", add("masters", Global::PARAMETER, proto::F32, {128}));
+  unsigned masters = state("masters", proto::F32, 128);
   unsigned gradients = state("gradients", proto::F32, 128);
   unsigned moment1 = state("moment1", proto::F32, 128);
   unsigned moment2 = state("moment2", proto::F32, 128);

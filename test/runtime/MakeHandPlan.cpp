@@ -9,15 +9,16 @@
 
 using namespace dit;
 
-/// usage: make-hand-plan forward|sample PLAN [CHANGE]
+/// usage: make-hand-plan forward|sample|train PLAN [CHANGE]
 /// CHANGE: feature (needs one that no machine has), latent (4 channels),
 /// arena (needs more memory than there is), target (cuda).
 int main(int argc, char **argv) {
   if (argc < 3)
     return 64;
   llvm::StringRef mode = argv[1], change = argc > 3 ? argv[3] : "";
-  test::HandPlan hand =
-      mode == "sample" ? test::makeSamplePlan() : test::makeForwardPlan();
+  test::HandPlan hand = mode == "sample"  ? test::makeSamplePlan()
+                        : mode == "train" ? test::makeTrainPlan()
+                                          : test::makeForwardPlan();
   if (change == "feature")
     hand.metadata.mutable_target()->add_features("+avx1024");
   if (change == "target")

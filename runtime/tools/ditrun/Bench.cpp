@@ -110,10 +110,9 @@ static void printBound(llvm::ArrayRef<Work> kinds, double timed, double whole) {
   llvm::outs() << "\n";
 }
 
-llvm::Expected<Exit>
-dit::runtime::runBench(const Options &options, LoadedPlan &loaded,
-                       unsigned function, int64_t pictures,
-                       llvm::function_ref<llvm::Error()> reset) {
+llvm::Expected<Exit> dit::runtime::runBench(const Options &options,
+                                            LoadedPlan &loaded,
+                                            const BenchCase &bench) {
   const proto::Plan &plan = loaded.file.metadata();
   std::vector<double> seconds;
   // Two runs warm the caches and the page tables.
@@ -121,10 +120,10 @@ dit::runtime::runBench(const Options &options, LoadedPlan &loaded,
   Clock::time_point start = Clock::now();
   while (seconds.size() < warmUp + 3 ||
          secondsSince(start) < *options.benchSeconds) {
-    if (llvm::Error error = reset())
+    if (llvm::Error error = bench.reset())
       return std::move(error);
     Clock::time_point begin = Clock::now();
-    if (llvm::Error error = loaded.executor->run(function))
+    if (llvm::Error error = bench.run(nullptr))
       return std::move(error);
     seconds.push_back(secondsSince(begin));
   }
@@ -135,28 +134,31 @@ dit::runtime::runBench(const Options &options, LoadedPlan &loaded,
   constexpr unsigned timedRuns = 5;
   Timeline timeline;
   for (unsigned run = 0; run != timedRuns; ++run) {
-    if (llvm::Error error = reset())
+    if (llvm::Error error = bench.reset())
       return std::move(error);
-    if (llvm::Error error = loaded.executor->run(function, &timeline))
+    if (llvm::Error error = bench.run(&timeline))
       return std::move(error);
   }
   if (llvm::Error error = writeTraceFile(options, loaded, timeline))
     return std::move(error);
 
-  const proto::Function &timedFunction = plan.functions(function);
   double flops = 0;
-  for (const proto::Instruction &instruction : timedFunction.instructions())
-    flops += static_cast<double>(plan::instructionFlops(plan, instruction));
-  llvm::outs() << plan::escaped(timedFunction.name()) << " on "
+  for (const Timeline::Event &event : timeline.all())
+    flops +=
+        static_cast<double>(plan::instructionFlops(
+            plan,
+            plan.functions(event.function).instructions(event.instruction))) /
+        timedRuns;
+  llvm::outs() << plan::escaped(bench.name) << " on "
                << loaded.device->description() << ", " << seconds.size()
                << " runs\n"
                << llvm::format("min %.3f ms, median %.3f ms, p99 %.3f ms\n",
                                1e3 * seconds.front(), 1e3 * median,
                                1e3 * seconds[seconds.size() * 99 / 100]);
   llvm::outs() << llvm::format("%.2f runs a second", 1 / median);
-  if (pictures)
+  if (bench.pictures)
     llvm::outs() << llvm::format(", %.2f pictures a second and step",
-                                 pictures / median);
+                                 bench.pictures / median);
   llvm::outs() << llvm::format(", %.1f GFLOP/s\n", flops / median * 1e-9);
 
   auto byName = [&](const proto::Instruction &instruction) {
@@ -180,6 +182,15 @@ dit::runtime::runBench(const Options &options, LoadedPlan &loaded,
     printWork(work, timed);
   printBound(kinds, timed, median);
   return Exit::Done;
+}
+
+BenchCase dit::runtime::benchFunction(LoadedPlan &loaded, unsigned function,
+                                      int64_t pictures,
+                                      std::function<llvm::Error()> reset) {
+  return {loaded.file.metadata().functions(function).name(), pictures,
+          std::move(reset), [&loaded, function](Timeline *timeline) {
+            return loaded.executor->run(function, timeline);
+          }};
 }
 
 llvm::Error dit::runtime::writeTraceFile(const Options &options,

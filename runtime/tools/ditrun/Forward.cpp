@@ -211,8 +211,9 @@ llvm::Expected<Exit> dit::runtime::runForward(const Options &options,
     return std::move(error);
   unsigned function = *loaded.executor->findStep("forward");
   if (options.benchSeconds)
-    return runBench(options, loaded, function, 0,
-                    [] { return llvm::Error::success(); });
+    return runBench(options, loaded, benchFunction(loaded, function, 0, [] {
+                      return llvm::Error::success();
+                    }));
   Timeline timeline;
   if (llvm::Error error =
           loaded.executor->run(function, options.trace ? &timeline : nullptr))

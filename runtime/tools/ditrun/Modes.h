@@ -17,6 +17,8 @@
 #include "runtime/tools/ditrun/Options.h"
 #include "runtime/tools/ditrun/Terminal.h"
 
+#include <functional>
+
 namespace dit::runtime {
 
 /// A plan on its device, ready to run, parameters drawn.
@@ -42,6 +44,10 @@ llvm::Expected<plan::Exit> runSample(const Options &options, LoadedPlan &loaded,
 llvm::Expected<SampleRequest> makeRequest(const Options &options,
                                           const proto::Sampling &sampling);
 
+/// Runs a train plan: steps, checkpoints, metrics.
+llvm::Expected<plan::Exit> runTraining(const Options &options,
+                                       LoadedPlan &loaded, Terminal &terminal);
+
 /// Runs a forward plan: inputs, outputs, comparison.
 llvm::Expected<plan::Exit> runForward(const Options &options,
                                       LoadedPlan &loaded, Terminal &terminal);
@@ -51,10 +57,23 @@ llvm::Expected<plan::Exit> runForward(const Options &options,
 llvm::Expected<bool> compareWith(const Options &options, llvm::StringRef name,
                                  const Array &actual);
 
-/// Times `function`; `reset` puts the state back before each run.
+/// What --bench times.
+struct BenchCase {
+  std::string name;     // for people
+  int64_t pictures = 0; // of one run; 0 where a run has none
+  /// Puts the state back before each run; not timed.
+  std::function<llvm::Error()> reset;
+  /// One run, with every instruction timed where there is a timeline.
+  std::function<llvm::Error(Timeline *timeline)> run;
+};
+
+/// Times runs, and says where the time goes and what bounds them.
 llvm::Expected<plan::Exit> runBench(const Options &options, LoadedPlan &loaded,
-                                    unsigned function, int64_t pictures,
-                                    llvm::function_ref<llvm::Error()> reset);
+                                    const BenchCase &bench);
+
+/// The case of one of the plan's functions.
+BenchCase benchFunction(LoadedPlan &loaded, unsigned function, int64_t pictures,
+                        std::function<llvm::Error()> reset);
 
 /// Writes the trace that --trace asks for.
 llvm::Error writeTraceFile(const Options &options, const LoadedPlan &loaded,

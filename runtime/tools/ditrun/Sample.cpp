@@ -117,11 +117,12 @@ static llvm::Expected<Exit> benchSampler(const Options &options,
   unsigned counter =
       *loaded.executor->findGlobal(loaded.file.metadata().sampling().step());
   // Every run is of the first step: the row of the tables stays in range.
-  return runBench(options, loaded, sampler.stepFunction(), sampler.batch(),
-                  [&] {
-                    const uint8_t zero[8] = {};
-                    return loaded.executor->write(counter, zero);
-                  });
+  return runBench(
+      options, loaded,
+      benchFunction(loaded, sampler.stepFunction(), sampler.batch(), [&] {
+        const uint8_t zero[8] = {};
+        return loaded.executor->write(counter, zero);
+      }));
 }
 
 llvm::Expected<Exit> dit::runtime::runSample(const Options &options,

@@ -35,10 +35,7 @@ createDevice(const proto::Target &target, const Options &options) {
 /// Flags that mean something for another kind of plan only.
 static llvm::Error checkFlagsOf(llvm::StringRef mode, const Options &options) {
   if (mode == "train")
-    return failure(Exit::Unsupported,
-                   "'" + plan::escaped(options.plan) +
-                       "' is a train plan; this ditrun runs forward and "
-                       "sample plans");
+    return llvm::Error::success();
   for (const std::string &flag : options.given)
     if (isTrainingFlag(flag))
       return failure(Exit::Contradiction, flag + " belongs to train plans; '" +
@@ -113,9 +110,11 @@ llvm::Expected<Exit> dit::runtime::runPlan(const Options &options,
       loadPlan(options, terminal);
   if (!loaded)
     return loaded.takeError();
-  return (*loaded)->file.metadata().mode() == "sample"
-             ? runSample(options, **loaded, terminal)
-             : runForward(options, **loaded, terminal);
+  llvm::StringRef mode = (*loaded)->file.metadata().mode();
+  if (mode == "train")
+    return runTraining(options, **loaded, terminal);
+  return mode == "sample" ? runSample(options, **loaded, terminal)
+                          : runForward(options, **loaded, terminal);
 }
 
 static llvm::Expected<Exit> run(const Options &options) {

@@ -39,6 +39,10 @@ public:
   }
   static int64_t timeOf(int64_t sample) { return sample * 137 % 1000; }
 
+  llvm::Error seek(int64_t sample) override {
+    at = sample;
+    return llvm::Error::success();
+  }
   llvm::Expected<Batch> next() override {
     pictures.assign(batch * size, 0);
     noise.assign(given ? batch * size : 0, 0);

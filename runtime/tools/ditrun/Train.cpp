@@ -1,0 +1,246 @@
+//===- Train.cpp - Trains a model -----------------------------------------===//
+
+#include "runtime/tools/ditrun/TrainBench.h"
+#include "runtime/tools/ditrun/TrainLoop.h"
+#include "runtime/training/GivenBatches.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+//===----------------------------------------------------------------------===//
+// Flags
+//===----------------------------------------------------------------------===//
+
+static llvm::Error checkFlags(const Options &options) {
+  for (const std::string &flag : options.given)
+    if (llvm::is_contained({"--labels", "--num", "--sampler", "--steps",
+                            "--cfg", "--cfg-channels", "--eta", "--init-noise",
+                            "--noise", "--grid", "--save-npy", "--input",
+                            "--output", "--expect", "--atol", "--rtol"},
+                           flag))
+      return failure(Exit::Contradiction,
+                     flag + " belongs to other plans; '" +
+                         plan::escaped(options.plan) +
+                         "' is a train plan: --data, --train-steps, -o");
+  const TrainingOptions &training = options.training;
+  if (training.data && training.batchFile)
+    return failure(Exit::Contradiction,
+                   "--data and --batch-file: one of them gives the batches");
+  if (training.lastLearningRate && training.schedule != "cosine")
+    return failure(Exit::Contradiction,
+                   "--last-lr belongs to --lr-schedule cosine");
+  if (training.nanLimit && training.onNan != "skip")
+    return failure(Exit::Contradiction, "--nan-limit belongs to --on-nan skip");
+  if (options.benchSeconds)
+    return llvm::Error::success();
+  if (!training.data && !training.batchFile)
+    return failure(Exit::Usage, "what shall it train on? --data PATH, or "
+                                "--batch-file FILE.npz");
+  if (!options.folder)
+    return failure(Exit::Usage,
+                   "where shall checkpoints and metrics go? -o DIR");
+  if (!training.steps && !training.batchFile)
+    return failure(Exit::Usage, "how long shall it train? --train-steps N");
+  return llvm::Error::success();
+}
+
+static TrainerOptions makeTrainerOptions(const Options &options, int64_t steps,
+                                         int64_t globalBatch) {
+  const TrainingOptions &given = options.training;
+  TrainerOptions trainer;
+  trainer.globalBatch = globalBatch;
+  trainer.seed = options.seed.value_or(0);
+  if (given.schedule == "cosine")
+    trainer.rate.shape = LearningRate::Shape::Cosine;
+  trainer.rate.peak = given.learningRate.value_or(trainer.rate.peak);
+  trainer.rate.last = given.lastLearningRate.value_or(trainer.rate.last);
+  trainer.rate.warmUp = given.warmUp.value_or(0);
+  trainer.rate.steps = steps;
+  trainer.beta1 = given.beta1.value_or(trainer.beta1);
+  trainer.beta2 = given.beta2.value_or(trainer.beta2);
+  trainer.epsilon = given.epsilon.value_or(trainer.epsilon);
+  trainer.weightDecay = given.weightDecay.value_or(trainer.weightDecay);
+  trainer.clip = given.clip.value_or(trainer.clip);
+  trainer.emaDecay = given.emaDecay.value_or(trainer.emaDecay);
+  trainer.labelDropout = given.labelDropout.value_or(trainer.labelDropout);
+  return trainer;
+}
+
+/// What a checkpoint says of how it was trained.
+static Manifest makeManifest(const Options &options,
+                             const TrainerOptions &trainer,
+                             const LoadedPlan &loaded) {
+  Manifest manifest;
+  manifest.seed = trainer.seed;
+  manifest.plan = loaded.file.view().hash;
+  manifest.model = loaded.file.metadata().model();
+  bool cosine = trainer.rate.shape == LearningRate::Shape::Cosine;
+  manifest.options = {
+      {"batch", std::to_string(trainer.globalBatch)},
+      {"betas", printNumber(trainer.beta1) + "," + printNumber(trainer.beta2)},
+      {"clip", printNumber(trainer.clip)},
+      {"data",
+       options.training.data.value_or(options.training.batchFile.value_or(""))},
+      {"ema", printNumber(trainer.emaDecay)},
+      {"eps", printNumber(trainer.epsilon)},
+      {"flip", options.training.flip ? "1" : "0"},
+      {"label-dropout", printNumber(trainer.labelDropout)},
+      {"lr", printNumber(trainer.rate.peak)},
+      {"lr-schedule", cosine ? "cosine" : "constant"},
+      {"precision", loaded.file.metadata().precision()},
+      {"warmup", std::to_string(trainer.rate.warmUp)},
+      {"weight-decay", printNumber(trainer.weightDecay)}};
+  return manifest;
+}
+
+//===----------------------------------------------------------------------===//
+// Going on
+//===----------------------------------------------------------------------===//
+
+/// The checkpoint that --resume means; nothing for a new run.
+static llvm::Expected<std::optional<ResumePoint>>
+chooseResumePoint(const Options &options, const RunFolder &run) {
+  std::string resume = options.training.resume.value_or("never");
+  if (resume == "auto")
+    return findResumePoint(run);
+  if (resume != "never") {
+    llvm::Expected<ResumePoint> point = openResumePoint(resume);
+    if (!point)
+      return plan::within(point.takeError(), "--resume");
+    return std::move(*point);
+  }
+  std::vector<CheckpointEntry> there = run.checkpoints();
+  if (there.empty())
+    return std::nullopt;
+  return failure(Exit::Contradiction,
+                 "'" + plan::escaped(run.path()) +
+                     "' has checkpoints, the newest of step " +
+                     llvm::Twine(there.front().step) +
+                     ": --resume auto goes on from there, another -o begins "
+                     "anew");
+}
+
+/// Says what is other than when the checkpoint was written.
+static void announce(const ResumePoint &point, const Manifest &now,
+                     Terminal &terminal) {
+  for (const std::string &what : point.damaged)
+    terminal.warn(what + "; an older checkpoint is taken");
+  terminal.note("going on from '" + plan::escaped(point.folder) + "', step " +
+                llvm::Twine(point.manifest.step));
+  if (point.manifest.plan != now.plan)
+    terminal.note("it was written by another plan (" +
+                  plan::escaped(point.manifest.plan) +
+                  "): the numbers may differ in their last bits");
+  for (const auto &[name, value] : now.options)
+    for (const auto &[oldName, oldValue] : point.manifest.options)
+      if (name == oldName && value != oldValue)
+        terminal.note(plan::escaped(name) + " was " + plan::escaped(oldValue) +
+                      " and is " + plan::escaped(value) + " from here on");
+}
+
+/// Puts the trainer's state to where the run begins.
+static llvm::Expected<TrainLoop::Position>
+begin(const Options &options, Trainer &trainer, const LoadedPlan &loaded,
+      const RunFolder &run, const Manifest &manifest, Terminal &terminal) {
+  llvm::Expected<std::optional<ResumePoint>> point =
+      chooseResumePoint(options, run);
+  if (!point)
+    return point.takeError();
+  if (!*point) {
+    if (llvm::Error error = trainer.initialise())
+      return std::move(error);
+    return TrainLoop::Position();
+  }
+  const Manifest &old = (*point)->manifest;
+  if (old.seed != manifest.seed)
+    return failure(Exit::Contradiction,
+                   "--seed " + llvm::Twine(manifest.seed) +
+                       ": the checkpoint's seed is " + llvm::Twine(old.seed) +
+                       "; take --seed " + llvm::Twine(old.seed));
+  announce(**point, manifest, terminal);
+  llvm::Expected<std::shared_ptr<const TrainingState>> state =
+      TrainingState::load((*point)->folder, loaded.file.metadata(),
+                          trainer.parameters());
+  if (!state)
+    return state.takeError();
+  if (llvm::Error error = trainer.restore(**state))
+    return std::move(error);
+  return TrainLoop::Position{old.step, old.samples};
+}
+
+//===----------------------------------------------------------------------===//
+// The run
+//===----------------------------------------------------------------------===//
+
+/// Trains, or times training, on the batches of a source.
+static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
+                                    BatchSource &source, int64_t steps,
+                                    int64_t globalBatch, Terminal &terminal) {
+  TrainerOptions with = makeTrainerOptions(options, steps, globalBatch);
+  llvm::Expected<Trainer> trainer = Trainer::create(*loaded.executor, with);
+  if (!trainer)
+    return trainer.takeError();
+  if (options.benchSeconds)
+    return benchTraining(options, loaded, *trainer, source);
+  llvm::Expected<RunFolder> run = RunFolder::open(*options.folder);
+  if (!run)
+    return run.takeError();
+  Manifest manifest = makeManifest(options, with, loaded);
+  llvm::Expected<TrainLoop::Position> position =
+      begin(options, *trainer, loaded, *run, manifest, terminal);
+  if (!position)
+    return position.takeError();
+  if (position->step > steps)
+    return failure(Exit::Contradiction, "--train-steps " + llvm::Twine(steps) +
+                                            ": the checkpoint has " +
+                                            llvm::Twine(position->step) +
+                                            " already");
+  if (llvm::Error error = source.seek(position->samples))
+    return std::move(error);
+  TrainLoop loop(options, loaded, *trainer, source, *run, terminal,
+                 std::move(manifest), with.rate);
+  return loop.train(*position, steps, globalBatch);
+}
+
+static llvm::Expected<Exit>
+trainFromFile(const Options &options, LoadedPlan &loaded, Terminal &terminal) {
+  llvm::Expected<std::unique_ptr<GivenBatches>> source = GivenBatches::open(
+      *options.training.batchFile, loaded.file.metadata().training());
+  if (!source)
+    return source.takeError();
+  int64_t globalBatch = (*source)->globalBatch();
+  if (options.training.globalBatch.value_or(globalBatch) != globalBatch)
+    return failure(Exit::Contradiction,
+                   "--global-batch " +
+                       llvm::Twine(*options.training.globalBatch) +
+                       ": a step of --batch-file has " +
+                       llvm::Twine(globalBatch) + " samples");
+  int64_t steps = options.training.steps.value_or((*source)->steps());
+  if (steps > (*source)->steps())
+    return failure(Exit::Contradiction, "--train-steps " + llvm::Twine(steps) +
+                                            ": --batch-file has " +
+                                            llvm::Twine((*source)->steps()));
+  return trainOn(options, loaded, **source, steps, globalBatch, terminal);
+}
+
+llvm::Expected<Exit> dit::runtime::runTraining(const Options &options,
+                                               LoadedPlan &loaded,
+                                               Terminal &terminal) {
+  if (llvm::Error error = checkFlags(options))
+    return std::move(error);
+  const proto::Training &training = loaded.file.metadata().training();
+  if (options.training.batchFile)
+    return trainFromFile(options, loaded, terminal);
+  if (options.training.data)
+    return failure(Exit::Unsupported,
+                   "--data: this ditrun reads no data sets; --batch-file "
+                   "gives batches");
+  DrawnBatches drawn(training);
+  return trainOn(options, loaded, drawn, 1'000'000,
+                 options.training.globalBatch.value_or(training.batch()),
+                 terminal);
+}

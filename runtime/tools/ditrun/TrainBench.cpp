@@ -1,0 +1,82 @@
+//===- TrainBench.cpp - How fast a train plan runs ------------------------===//
+
+#include "runtime/tools/ditrun/TrainBench.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cmath>
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+
+using Clock = std::chrono::steady_clock;
+
+static double secondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+DrawnBatches::DrawnBatches(const proto::Training &training)
+    : pictures(training.batch() * training.channels() * training.height() *
+               training.width()),
+      labels(training.batch()), samples(training.batch()) {
+  for (size_t i = 0; i != pictures.size(); ++i)
+    pictures[i] = std::sin(static_cast<float>(i));
+}
+
+namespace {
+
+/// Adds up how long the steps wait for their batches.
+class TimedBatches : public BatchSource {
+public:
+  explicit TimedBatches(BatchSource &source) : source(source) {}
+  llvm::Error seek(int64_t sample) override { return source.seek(sample); }
+  llvm::Expected<Batch> next() override {
+    Clock::time_point begin = Clock::now();
+    llvm::Expected<Batch> batch = source.next();
+    waited += secondsSince(begin);
+    return batch;
+  }
+  std::string describe(int64_t sample) const override {
+    return source.describe(sample);
+  }
+
+  double waited = 0;
+
+private:
+  BatchSource &source;
+};
+
+} // namespace
+
+llvm::Expected<Exit> dit::runtime::benchTraining(const Options &options,
+                                                 LoadedPlan &loaded,
+                                                 Trainer &trainer,
+                                                 BatchSource &source) {
+  if (llvm::Error error = trainer.initialise())
+    return std::move(error);
+  TimedBatches timed(source);
+  int64_t step = 0;
+  double seconds = 0;
+  BenchCase bench;
+  bench.name = llvm::formatv("a training step of {0} x {1} samples",
+                             trainer.microBatches(), trainer.batch())
+                   .str();
+  bench.pictures = trainer.microBatches() * trainer.batch();
+  // Given batches come to an end; a data set goes on.
+  bench.reset = [&]() -> llvm::Error {
+    return options.training.batchFile ? source.seek(0) : llvm::Error::success();
+  };
+  bench.run = [&](Timeline *timeline) -> llvm::Error {
+    Clock::time_point begin = Clock::now();
+    llvm::Expected<StepResult> result = trainer.step(step++, timed, timeline);
+    seconds += secondsSince(begin);
+    return result ? llvm::Error::success() : result.takeError();
+  };
+  llvm::Expected<Exit> code = runBench(options, loaded, bench);
+  if (code)
+    llvm::outs() << llvm::formatv("{0:f2} % of the time waiting for data\n",
+                                  100 * timed.waited / seconds);
+  return code;
+}

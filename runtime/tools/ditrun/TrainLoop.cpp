@@ -1,0 +1,227 @@
+//===- TrainLoop.cpp - Steps, checkpoints, metrics of a run ---------------===//
+
+#include "runtime/tools/ditrun/TrainLoop.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cmath>
+
+using namespace dit;
+using namespace dit::runtime;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+using Clock = std::chrono::steady_clock;
+
+/// The steps of a run that --trace shows: the first ones load libraries.
+static constexpr int64_t tracedFrom = 2, tracedSteps = 3;
+
+/// What --on-nan and --nan-limit say where they are not given.
+static constexpr int64_t defaultNanLimit = 10;
+
+//===----------------------------------------------------------------------===//
+// Checkpoints
+//===----------------------------------------------------------------------===//
+
+/// An error of the disk, and what is left of the run.
+llvm::Error TrainLoop::explain(llvm::Error error) {
+  // What is still being written counts if it becomes whole.
+  llvm::consumeError(writer.finish());
+  auto [code, text] = plan::describe(std::move(error));
+  std::vector<CheckpointEntry> entries = run.checkpoints();
+  if (entries.empty())
+    return failure(code, text + "; the run has no checkpoint yet");
+  return failure(code, text + "; the last whole checkpoint is '" +
+                           plan::escaped(entries.front().path) + "'");
+}
+
+llvm::Error TrainLoop::save() {
+  if (lastSaved == manifest.step)
+    return llvm::Error::success();
+  llvm::Expected<std::shared_ptr<const TrainingState>> state =
+      trainer.copyState();
+  if (!state)
+    return state.takeError();
+  lastSaved = manifest.step;
+  if (llvm::Error error =
+          writer.start(manifest, TrainingState::files(std::move(*state),
+                                                      loaded.file.metadata(),
+                                                      trainer.parameters())))
+    return explain(std::move(error));
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Watching
+//===----------------------------------------------------------------------===//
+
+/// Applies the policy for losses that are not finite.
+llvm::Error TrainLoop::judge(const StepResult &result) {
+  if (!result.isBad()) {
+    badSteps = 0;
+    return llvm::Error::success();
+  }
+  ++badSteps;
+  std::string text =
+      llvm::formatv("step {0}: the loss is {1}, the gradient's norm {2}",
+                    manifest.step, result.mse + result.vb, result.gradientNorm)
+          .str();
+  if (!result.badSamples.empty()) {
+    constexpr size_t most = 8;
+    text += "; not finite for ";
+    for (size_t i = 0; i != std::min(most, result.badSamples.size()); ++i)
+      text += (i ? ", " : "") + source.describe(result.badSamples[i]);
+    if (result.badSamples.size() > most)
+      text += llvm::formatv(" and {0} more", result.badSamples.size() - most);
+  }
+  if (options.training.onNan == "skip") {
+    int64_t limit = options.training.nanLimit.value_or(defaultNanLimit);
+    terminal.warn(text + "; skipped");
+    if (badSteps < limit)
+      return llvm::Error::success();
+    text += llvm::formatv("; {0} such steps after each other", badSteps);
+  } else {
+    text += "; --on-nan skip leaves such steps out";
+  }
+  return explain(failure(Exit::Diverged, text));
+}
+
+/// Writes a step's line and scalars.
+llvm::Error TrainLoop::log(const StepResult &result, int64_t globalBatch) {
+  Clock::time_point now = Clock::now();
+  double seconds = std::chrono::duration<double>(now - lastTime).count();
+  int64_t steps = manifest.step - lastLogged;
+  lastTime = now;
+  lastLogged = manifest.step;
+  StepMetrics line;
+  line.step = manifest.step;
+  line.mse = result.mse;
+  line.vb = result.vb;
+  line.gradientNorm = result.gradientNorm;
+  line.learningRate = rate.at(manifest.step - 1);
+  line.imagesPerSecond = steps * globalBatch / seconds;
+  line.milliseconds = 1e3 * seconds / steps;
+  line.memoryBytes = residentMemory();
+  line.lossScale = result.lossScale;
+  line.byTime = result.byTime;
+  line.skipped = result.skipped;
+  if (llvm::Error error = metrics->add(encodeMetrics(line)))
+    return error;
+  std::vector<std::pair<std::string, double>> scalars = {
+      {"loss/loss", line.loss()},
+      {"loss/mse", line.mse},
+      {"loss/vb", line.vb},
+      {"train/grad_norm", line.gradientNorm},
+      {"train/lr", line.learningRate},
+      {"train/images_per_second", line.imagesPerSecond}};
+  if (line.lossScale)
+    scalars.push_back({"train/loss_scale", *line.lossScale});
+  int64_t timesteps = loaded.file.metadata().training().timesteps();
+  for (int64_t part = 0; part != LossByTime::parts; ++part)
+    if (std::optional<double> mean = result.byTime.mean(part))
+      scalars.push_back(
+          {llvm::formatv("loss_by_t/{0}", part * timesteps / LossByTime::parts)
+               .str(),
+           *mean});
+  return events->addScalars(manifest.step, scalars);
+}
+
+void TrainLoop::showProgress(const StepResult &result, int64_t first,
+                             int64_t steps) {
+  // An average over about a hundred steps, right from the first one on.
+  constexpr double factor = 0.99;
+  if (std::isfinite(result.mse + result.vb)) {
+    smoothed = factor * smoothed + (1 - factor) * (result.mse + result.vb);
+    smoothedWeight = factor * smoothedWeight + (1 - factor);
+  }
+  terminal.progress(manifest.step - first, steps - first,
+                    llvm::formatv("step {0} of {1}, loss {2:f4}", manifest.step,
+                                  steps, smoothed / smoothedWeight)
+                        .str());
+}
+
+//===----------------------------------------------------------------------===//
+// The loop
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<StepResult> TrainLoop::oneStep() {
+  int64_t index = manifest.step - firstStep;
+  bool traced =
+      options.trace && index >= tracedFrom && index < tracedFrom + tracedSteps;
+  auto saveGradients = [&]() -> llvm::Error {
+    if (index != 0 || !options.training.savedGradients)
+      return llvm::Error::success();
+    llvm::Expected<TensorFile> file =
+        trainer.gradients(*options.training.savedGradients);
+    if (!file)
+      return file.takeError();
+    return writeTensorFile(file->name, *file);
+  };
+  return trainer.step(manifest.step, source, traced ? &timeline : nullptr,
+                      saveGradients);
+}
+
+llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
+                                      int64_t globalBatch) {
+  firstStep = lastLogged = manifest.step = begin.step;
+  manifest.samples = begin.samples;
+  if (begin.step)
+    lastSaved = begin.step;
+  llvm::Expected<MetricsFile> lines = MetricsFile::open(run.path(), begin.step);
+  if (!lines)
+    return lines.takeError();
+  metrics.emplace(std::move(*lines));
+  llvm::Expected<EventFile> records = EventFile::create(run.path(), begin.step);
+  if (!records)
+    return records.takeError();
+  events.emplace(std::move(*records));
+
+  catchStopRequests();
+  int64_t logEvery = options.training.logEvery.value_or(10);
+  int64_t saveEvery = options.training.saveEvery.value_or(1000);
+  Clock::time_point start = lastTime = Clock::now();
+  while (manifest.step < steps && !stopRequested()) {
+    llvm::Expected<StepResult> result = oneStep();
+    if (!result)
+      return explain(result.takeError());
+    ++manifest.step;
+    manifest.samples += globalBatch;
+    bool last = manifest.step == steps;
+    if (manifest.step % logEvery == 0 || last || result->isBad())
+      if (llvm::Error error = log(*result, globalBatch))
+        return explain(std::move(error));
+    if (llvm::Error error = judge(*result))
+      return std::move(error);
+    showProgress(*result, begin.step, steps);
+    if (manifest.step % saveEvery == 0)
+      if (llvm::Error error = save())
+        return std::move(error);
+    for (const Watcher &watcher : watchers)
+      if (llvm::Error error = watcher(manifest.step, *metrics, *events))
+        return explain(std::move(error));
+  }
+  if (llvm::Error error = save())
+    return std::move(error);
+  if (llvm::Error error = writer.finish())
+    return explain(std::move(error));
+  if (llvm::Error error = writeTraceFile(options, loaded, timeline))
+    return std::move(error);
+  double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  int64_t done = manifest.step - begin.step;
+  terminal.note(llvm::formatv("{0} steps, {1} to {2} of {3}, in {4} ({5:f1} "
+                              "pictures a second), loss {6:f4}",
+                              done, begin.step, manifest.step, steps,
+                              printSeconds(seconds),
+                              done * globalBatch / seconds,
+                              smoothedWeight ? smoothed / smoothedWeight : 0));
+  terminal.clear();
+  if (!run.checkpoints().empty())
+    llvm::outs() << run.checkpoints().front().path << "\n";
+  if (manifest.step == steps)
+    return Exit::Done;
+  terminal.note("stopped, and saved: the same command with --resume auto goes "
+                "on");
+  return Exit::Stopped;
+}
