@@ -1,0 +1,59 @@
+"""kill.py KILLS EVERY FOLDER COMMAND...: runs the command again and again, kills
+it (-9) at a random moment, and lets it end at last. Each time FOLDER must hold
+what one can go on from: no run may lose more than 2 EVERY steps of what the last
+had logged, for a checkpoint of EVERY steps is written while the next are done."""
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+kills, every, folder, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+random.seed(1)
+
+
+def logged():
+    """The last step with a whole line."""
+    step = 0
+    try:
+        for line in open(os.path.join(folder, "metrics.jsonl")):
+            if line.endswith("\n"):
+                step = json.loads(line)["step"]
+    except FileNotFoundError:
+        pass
+    return step
+
+
+killed, resumed, furthest, lost = 0, 0, 0, 0
+while killed < kills:
+    reached = logged()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(random.uniform(0.002, 0.06))
+    process.kill()
+    text = process.communicate()[1]
+    killed += 1
+    if process.returncode not in (0, -9):
+        sys.exit("exit %d after %d kills: %s" % (process.returncode, killed, text))
+    if "warning" in text:
+        sys.exit("after %d kills: %s" % (killed, text))
+    found = re.search(r"going on from .* step (\d+)", text)
+    if found:
+        resumed += 1
+        lost = max(lost, reached - int(found.group(1)))
+        if lost > 2 * every:
+            sys.exit("went on from %s, but %d had been logged" % (found.group(1), reached))
+    furthest = max(furthest, logged())
+process = subprocess.run(command, capture_output=True, text=True)
+if process.returncode:
+    sys.exit("the last run: exit %d, %s" % (process.returncode, process.stderr))
+for name in os.listdir(folder):
+    if name.startswith(".") or "partial" in name:
+        sys.exit("left over: " + name)
+    if name.startswith("step-") and sorted(os.listdir(os.path.join(folder, name))) != [
+            "ema.safetensors", "manifest.json", "model.safetensors", "optimizer.safetensors"]:
+        sys.exit("not whole: " + name)
+print(killed, "kills,", resumed, "times gone on, at most", lost, "steps lost, step", furthest)
+if resumed < kills // 4:
+    sys.exit("hardly any run was killed after its first checkpoint")
