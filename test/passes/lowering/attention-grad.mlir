@@ -73,3 +73,55 @@ func.func @grouped() attributes {dit.step = "forward"} {
   dit.write %dkv, @dkv : tensor<2x6x2x32xbf16>
   return
 }
+
+// -----
+
+// [head][3 · 16]; a kernel and a product read what was joined. Key and value
+// alone, of a joint projection of another sequence, are placed as well.
+dit.global @q input : tensor<2x8x4x16xbf16>
+dit.global @lse input : tensor<2x4x8xf32>
+dit.global @w parameter : tensor<192x64xbf16>
+dit.global @bias output : tensor<2x8x192xf32>
+dit.global @back output : tensor<2x8x64xbf16>
+dit.global @pairs output : tensor<16x16xbf16>
+// CHECK-LABEL: plan.function @joined_flat
+// CHECK: %[[D:.*]] = plan.buffer 6144
+// CHECK-NEXT: %[[DQ:.*]] = plan.slice %[[D]][0, 6080]
+// CHECK-NEXT: %[[DK:.*]] = plan.slice %[[D]][32, 6080]
+// CHECK-NEXT: %[[DV:.*]] = plan.slice %[[D]][64, 6080]
+// CHECK-NEXT: plan.attention_grad %{{.*}} -> %[[DQ]], %[[DK]], %[[DV]] sizes
+// CHECK-NOT: plan.launch @dit_concat
+// CHECK-DAG: plan.gemm %[[D]],
+// CHECK-DAG: plan.launch @dit_cast_0(%[[D]] ->
+func.func @joined_flat() attributes {dit.step = "forward"} {
+  %q = dit.read @q : tensor<2x8x4x16xbf16>
+  %lse = dit.read @lse : tensor<2x4x8xf32>
+  %w = dit.read @w : tensor<192x64xbf16>
+  %dq, %dk, %dv = dit.attention_grad %q, %q, %q output %q, %lse cotangent %q scale = 0.25
+      : tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16> output tensor<2x8x4x16xbf16>, tensor<2x4x8xf32> cotangent tensor<2x8x4x16xbf16>
+  %d = tensor.concat dim(3) %dq, %dk, %dv : (tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16>) -> tensor<2x8x4x48xbf16>
+  %c = tensor.collapse_shape %d [[0], [1], [2, 3]] : tensor<2x8x4x48xbf16> into tensor<2x8x192xbf16>
+  %b = dit.matmul %c, %w : tensor<2x8x192xbf16>, tensor<192x64xbf16> -> tensor<2x8x64xbf16>
+  %f = arith.extf %c : tensor<2x8x192xbf16> to tensor<2x8x192xf32>
+  dit.write %b, @back : tensor<2x8x64xbf16>
+  dit.write %f, @bias : tensor<2x8x192xf32>
+  return
+}
+
+// CHECK-LABEL: plan.function @keys_and_values
+// CHECK: %[[DQ:.*]] = plan.buffer 2048
+// CHECK-NEXT: %[[D:.*]] = plan.buffer 4096
+// CHECK-NEXT: %[[DK:.*]] = plan.slice %[[D]][0, 4064]
+// CHECK-NEXT: %[[DV:.*]] = plan.slice %[[D]][32, 4064]
+// CHECK-NEXT: plan.attention_grad %{{.*}} -> %[[DQ]], %[[DK]], %[[DV]] sizes
+func.func @keys_and_values() attributes {dit.step = "forward"} {
+  %q = dit.read @q : tensor<2x8x4x16xbf16>
+  %lse = dit.read @lse : tensor<2x4x8xf32>
+  %dq, %dk, %dv = dit.attention_grad %q, %q, %q output %q, %lse cotangent %q scale = 0.25
+      : tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16> output tensor<2x8x4x16xbf16>, tensor<2x4x8xf32> cotangent tensor<2x8x4x16xbf16>
+  %d = tensor.concat dim(3) %dk, %dv : (tensor<2x8x4x16xbf16>, tensor<2x8x4x16xbf16>) -> tensor<2x8x4x32xbf16>
+  %s = tensor.collapse_shape %d [[0, 1], [2, 3]] : tensor<2x8x4x32xbf16> into tensor<16x128xbf16>
+  %y = dit.matmul %s, %s {transpose_rhs} : tensor<16x128xbf16>, tensor<16x128xbf16> -> tensor<16x16xbf16>
+  dit.write %y, @pairs : tensor<16x16xbf16>
+  return
+}
