@@ -96,11 +96,19 @@ llvm::Expected<PlanWeights> PlanWeights::open(llvm::StringRef path,
   llvm::Expected<Safetensors> file = Safetensors::open(*found);
   if (!file)
     return file.takeError();
+  llvm::Expected<PlanWeights> weights = create(std::move(*file), plan);
+  if (!weights)
+    return plan::within(weights.takeError(), "'" + plan::escaped(*found) + "'");
+  return weights;
+}
+
+llvm::Expected<PlanWeights> PlanWeights::create(Safetensors file,
+                                                const plan::PlanView &plan) {
   PlanWeights weights;
-  weights.file = std::move(*file);
+  weights.file = std::move(file);
   weights.tensors = modelTensors(plan.metadata);
   if (llvm::Error error = checkTensors(weights.tensors, weights.file))
-    return plan::within(std::move(error), "'" + plan::escaped(*found) + "'");
+    return std::move(error);
   std::optional<HostMemory> memory = HostMemory::allocate(plan.weights.size());
   if (!memory)
     return failure(Exit::Memory, "--weights: no memory for " +

@@ -23,6 +23,10 @@ public:
   static llvm::Expected<PlanWeights> open(llvm::StringRef path,
                                           const plan::PlanView &plan);
 
+  /// The same with tensors that are open already.
+  static llvm::Expected<PlanWeights> create(Safetensors file,
+                                            const plan::PlanView &plan);
+
   /// For PlanFile::replaceWeights, before the plan is loaded.
   llvm::ArrayRef<uint8_t> section() const {
     return {reinterpret_cast<const uint8_t *>(memory.data()), memory.size()};

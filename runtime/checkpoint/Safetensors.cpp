@@ -194,3 +194,16 @@ llvm::Expected<Safetensors> Safetensors::open(llvm::StringRef path) {
   result->files.push_back(std::move(kept));
   return result;
 }
+
+llvm::Expected<Safetensors> Safetensors::collect(const TensorFile &file) {
+  auto bytes = std::make_shared<std::vector<uint8_t>>();
+  if (llvm::Error error = file.stream([&](llvm::ArrayRef<uint8_t> part) {
+        bytes->insert(bytes->end(), part.begin(), part.end());
+        return llvm::Error::success();
+      }))
+    return std::move(error);
+  llvm::Expected<Safetensors> result = decode(*bytes);
+  if (result)
+    result->files.push_back(std::move(bytes));
+  return result;
+}

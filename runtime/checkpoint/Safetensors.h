@@ -9,7 +9,7 @@
 #ifndef DIT_RUNTIME_CHECKPOINT_SAFETENSORS_H
 #define DIT_RUNTIME_CHECKPOINT_SAFETENSORS_H
 
-#include "runtime/checkpoint/SafetensorsHeader.h"
+#include "runtime/checkpoint/TensorFile.h"
 #include "runtime/plan/Reader.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -38,6 +38,9 @@ public:
   /// names. Errors begin with the path.
   static llvm::Expected<Safetensors> open(llvm::StringRef path);
 
+  /// A file that is made in memory, which the tensors keep alive.
+  static llvm::Expected<Safetensors> collect(const TensorFile &file);
+
   /// In the order of the file.
   llvm::ArrayRef<Tensor> tensors() const { return all; }
 
@@ -48,7 +51,7 @@ private:
   llvm::Error openShards(llvm::StringRef path);
   void add(Safetensors other);
 
-  std::vector<std::shared_ptr<plan::MappedFile>> files;
+  std::vector<std::shared_ptr<const void>> files; // whose bytes these are
   std::vector<Tensor> all;
   llvm::StringMap<size_t> names;
 };

@@ -70,6 +70,11 @@ public:
     return TrainingState::copy(*executor, *flats);
   }
 
+  /// The averaged weights as a file's tensors.
+  llvm::Expected<TensorFile> averages() {
+    return TrainingState::averages(*executor, *flats);
+  }
+
   /// One optimizer step, counted from 0. `beforeUpdate` is called when the
   /// gradients of all micro-batches are there.
   llvm::Expected<StepResult>

@@ -55,6 +55,23 @@ TrainingState::scalarsOf(const proto::Plan &plan) {
 // The device
 //===----------------------------------------------------------------------===//
 
+llvm::Error TrainingState::copyFrozen(Executor &executor,
+                                      const FlatParameters &parameters) {
+  const proto::Plan &plan = executor.metadata();
+  for (const ModelTensor &tensor : parameters.frozen()) {
+    const proto::Global &global = plan.globals(tensor.global);
+    std::vector<uint8_t> stored(global.bytes());
+    if (llvm::Error error = executor.device().copyOut(tensor.global, 0, stored))
+      return error;
+    std::vector<uint8_t> &values =
+        frozen.emplace_back(*plan::tensorBytes(tensor.piece.file()));
+    if (llvm::Error error = plan::extractPiece(
+            tensor.piece, global, plan::loadTensor(global, stored), values))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::shared_ptr<const TrainingState>>
 TrainingState::copy(Executor &executor, const FlatParameters &parameters) {
   const proto::Plan &plan = executor.metadata();
@@ -77,18 +94,23 @@ TrainingState::copy(Executor &executor, const FlatParameters &parameters) {
       return read.takeError();
     scalar.value.bytes = std::move(*read);
   }
-  for (const ModelTensor &tensor : parameters.frozen()) {
-    const proto::Global &global = plan.globals(tensor.global);
-    std::vector<uint8_t> stored(global.bytes());
-    if (llvm::Error error = executor.device().copyOut(tensor.global, 0, stored))
-      return std::move(error);
-    std::vector<uint8_t> &values =
-        state->frozen.emplace_back(*plan::tensorBytes(tensor.piece.file()));
-    if (llvm::Error error = plan::extractPiece(
-            tensor.piece, global, plan::loadTensor(global, stored), values))
-      return std::move(error);
-  }
+  if (llvm::Error error = state->copyFrozen(executor, parameters))
+    return std::move(error);
   return state;
+}
+
+llvm::Expected<TensorFile>
+TrainingState::averages(Executor &executor, const FlatParameters &parameters) {
+  const proto::Plan &plan = executor.metadata();
+  auto state = std::make_shared<TrainingState>();
+  llvm::Expected<std::vector<uint8_t>> ema =
+      readWhole(executor, plan.training().ema());
+  if (!ema)
+    return ema.takeError();
+  state->ema = std::move(*ema);
+  if (llvm::Error error = state->copyFrozen(executor, parameters))
+    return std::move(error);
+  return std::move(files(std::move(state), plan, parameters)[1]);
 }
 
 llvm::Error

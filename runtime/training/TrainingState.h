@@ -44,6 +44,10 @@ public:
   files(std::shared_ptr<const TrainingState> state, const proto::Plan &plan,
         const FlatParameters &parameters);
 
+  /// The averaged weights alone, as ema.safetensors has them.
+  static llvm::Expected<TensorFile> averages(Executor &executor,
+                                             const FlatParameters &parameters);
+
 private:
   /// One of the optimizer's numbers.
   struct Scalar {
@@ -52,6 +56,7 @@ private:
     Array value;
   };
   static std::vector<Scalar> scalarsOf(const proto::Plan &plan);
+  llvm::Error copyFrozen(Executor &executor, const FlatParameters &parameters);
 
   std::vector<uint8_t> masters, ema, moment1, moment2;
   std::vector<Scalar> scalars;

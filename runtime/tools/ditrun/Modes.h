@@ -10,6 +10,7 @@
 #define DIT_RUNTIME_TOOLS_DITRUN_MODES_H
 
 #include "runtime/checkpoint/PlanWeights.h"
+#include "runtime/checkpoint/TensorFile.h"
 #include "runtime/data/Array.h"
 #include "runtime/diffusion/PictureSampler.h"
 #include "runtime/executor/Executor.h"
@@ -32,6 +33,12 @@ struct LoadedPlan {
 /// Opens, verifies and loads options.plan.
 llvm::Expected<std::unique_ptr<LoadedPlan>> loadPlan(const Options &options,
                                                      Terminal &terminal);
+
+/// Opens another plan and loads it on a device of its own, with the weights of
+/// a file that is made in memory.
+llvm::Expected<std::unique_ptr<LoadedPlan>>
+loadPlanWith(const Options &options, const std::string &path,
+             const TensorFile &weights);
 
 /// Runs a plan by its mode.
 llvm::Expected<plan::Exit> runPlan(const Options &options, Terminal &terminal);

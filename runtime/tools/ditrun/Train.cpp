@@ -1,5 +1,6 @@
 //===- Train.cpp - Trains a model -----------------------------------------===//
 
+#include "runtime/tools/ditrun/SampleGrid.h"
 #include "runtime/tools/ditrun/TrainBench.h"
 #include "runtime/tools/ditrun/TrainLoop.h"
 #include "runtime/training/GivenBatches.h"
@@ -16,12 +17,16 @@ using dit::plan::failure;
 //===----------------------------------------------------------------------===//
 
 static llvm::Error checkFlags(const Options &options) {
+  // What --sample-every samples.
+  const llvm::StringRef sampling[] = {"--labels", "--num",         "--sampler",
+                                      "--steps",  "--cfg",         "--eta",
+                                      "--grid",   "--cfg-channels"};
+  const llvm::StringRef other[] = {"--init-noise", "--noise",  "--save-npy",
+                                   "--input",      "--output", "--expect",
+                                   "--atol",       "--rtol"};
   for (const std::string &flag : options.given)
-    if (llvm::is_contained({"--labels", "--num", "--sampler", "--steps",
-                            "--cfg", "--cfg-channels", "--eta", "--init-noise",
-                            "--noise", "--grid", "--save-npy", "--input",
-                            "--output", "--expect", "--atol", "--rtol"},
-                           flag))
+    if (llvm::is_contained(other, flag) ||
+        (!options.training.sampleEvery && llvm::is_contained(sampling, flag)))
       return failure(Exit::Contradiction,
                      flag + " belongs to other plans; '" +
                          plan::escaped(options.plan) +
@@ -35,6 +40,10 @@ static llvm::Error checkFlags(const Options &options) {
                    "--last-lr belongs to --lr-schedule cosine");
   if (training.nanLimit && training.onNan != "skip")
     return failure(Exit::Contradiction, "--nan-limit belongs to --on-nan skip");
+  if (training.sampleEvery.has_value() != training.samplePlan.has_value())
+    return failure(Exit::Contradiction,
+                   "--sample-every and --sample-plan belong together: the "
+                   "train plan itself has no sampler");
   if (options.benchSeconds)
     return llvm::Error::success();
   if (!training.data && !training.batchFile)
@@ -203,6 +212,23 @@ static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
     return std::move(error);
   TrainLoop loop(options, loaded, *trainer, source, *run, terminal,
                  std::move(manifest), with.rate);
+  std::optional<SampleGrid> grid;
+  if (options.training.sampleEvery) {
+    llvm::Expected<SampleGrid> created =
+        SampleGrid::create(options, run->path());
+    if (!created)
+      return created.takeError();
+    grid.emplace(std::move(*created));
+    loop.addWatcher(
+        [&](int64_t step, MetricsFile &, EventFile &events) -> llvm::Error {
+          if (step % *options.training.sampleEvery != 0)
+            return llvm::Error::success();
+          llvm::Expected<TensorFile> weights = trainer->averages();
+          if (!weights)
+            return weights.takeError();
+          return grid->sample(*weights, step, events);
+        });
+  }
   return loop.train(*position, steps, globalBatch);
 }
 

@@ -53,6 +53,52 @@ static std::string describeStart(double file, llvm::ArrayRef<Stage> stages,
   return text + llvm::formatv(", parameters {0:f3} s", parameters).str();
 }
 
+/// A plan on a device, its parameters not yet set.
+static llvm::Expected<std::unique_ptr<LoadedPlan>>
+putOnDevice(plan::PlanFile file, std::optional<PlanWeights> weights,
+            llvm::StringRef path, const Options &options) {
+  llvm::Expected<std::unique_ptr<Device>> device =
+      createDevice(file.metadata().target(), options);
+  if (!device)
+    return device.takeError();
+  auto loaded = std::make_unique<LoadedPlan>(LoadedPlan{
+      std::move(file), std::move(weights), std::move(*device), nullptr});
+  llvm::Expected<std::unique_ptr<Executor>> executor =
+      Executor::create(loaded->file.view(), *loaded->device);
+  if (!executor)
+    return plan::within(executor.takeError(), "'" + plan::escaped(path) + "'");
+  loaded->executor = std::move(*executor);
+  return loaded;
+}
+
+static llvm::Error setParameters(LoadedPlan &loaded) {
+  return loaded.weights ? loaded.weights->write(*loaded.executor)
+                        : initialiseParameters(*loaded.executor);
+}
+
+llvm::Expected<std::unique_ptr<LoadedPlan>>
+dit::runtime::loadPlanWith(const Options &options, const std::string &path,
+                           const TensorFile &weights) {
+  llvm::Expected<plan::PlanFile> file = plan::PlanFile::open(path);
+  if (!file)
+    return file.takeError();
+  llvm::Expected<Safetensors> tensors = Safetensors::collect(weights);
+  if (!tensors)
+    return tensors.takeError();
+  llvm::Expected<PlanWeights> values =
+      PlanWeights::create(std::move(*tensors), file->view());
+  if (!values)
+    return plan::within(values.takeError(), "'" + plan::escaped(path) + "'");
+  file->replaceWeights(values->section());
+  llvm::Expected<std::unique_ptr<LoadedPlan>> loaded =
+      putOnDevice(std::move(*file), std::move(*values), path, options);
+  if (!loaded)
+    return loaded.takeError();
+  if (llvm::Error error = setParameters(**loaded))
+    return std::move(error);
+  return loaded;
+}
+
 llvm::Expected<std::unique_ptr<LoadedPlan>>
 dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
   auto start = std::chrono::steady_clock::now();
@@ -76,22 +122,13 @@ dit::runtime::loadPlan(const Options &options, Terminal &terminal) {
     file->replaceWeights(weights->section());
   }
   double fileSeconds = lap();
-  llvm::Expected<std::unique_ptr<Device>> device =
-      createDevice(file->metadata().target(), options);
-  if (!device)
-    return device.takeError();
-  auto loaded = std::make_unique<LoadedPlan>(LoadedPlan{
-      std::move(*file), std::move(weights), std::move(*device), nullptr});
-  llvm::Expected<std::unique_ptr<Executor>> executor =
-      Executor::create(loaded->file.view(), *loaded->device);
-  if (!executor)
-    return plan::within(executor.takeError(),
-                        "'" + plan::escaped(options.plan) + "'");
-  loaded->executor = std::move(*executor);
+  llvm::Expected<std::unique_ptr<LoadedPlan>> result =
+      putOnDevice(std::move(*file), std::move(weights), options.plan, options);
+  if (!result)
+    return result.takeError();
+  std::unique_ptr<LoadedPlan> loaded = std::move(*result);
   lap();
-  if (llvm::Error error = loaded->weights
-                              ? loaded->weights->write(*loaded->executor)
-                              : initialiseParameters(*loaded->executor))
+  if (llvm::Error error = setParameters(*loaded))
     return std::move(error);
   terminal.detail(
       "loaded " + plan::escaped(options.plan) + " (" +
