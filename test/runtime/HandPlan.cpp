@@ -260,6 +260,7 @@ static void addMember(proto::Plan &plan, unsigned flat, llvm::StringRef name,
       addGlobal(plan, name, role, proto::F32, shape, 256));
   plan.set_globals_bytes(end);
   global.set_offset(plan.globals(flat).offset() + at * 4);
+  global.set_flat(plan.globals(flat).name());
   *global.add_pieces() = piece;
 }
 
@@ -287,6 +288,13 @@ HandPlan dit::test::makeTrainPlan() {
   training.set_prediction("eps");
   training.set_schedule("ddpm-linear");
   training.set_timesteps(1000);
+  training.set_optimizer("adamw");
+  training.set_learning_rate(1e-4);
+  training.set_beta1(0.9);
+  training.set_beta2(0.999);
+  training.set_epsilon(1e-8);
+  training.set_ema_decay(0.9999);
+  training.set_label_dropout(0.1);
   // Every field of a name has the global of that name.
   auto named = [&](const char *name, unsigned global) {
     const google::protobuf::FieldDescriptor *field =

@@ -57,25 +57,27 @@ static llvm::Error checkFlags(const Options &options) {
   return llvm::Error::success();
 }
 
-static TrainerOptions makeTrainerOptions(const Options &options, int64_t steps,
-                                         int64_t globalBatch) {
+/// What the flags say, and the plan where they say nothing.
+static TrainerOptions makeTrainerOptions(const Options &options,
+                                         const proto::Training &plan,
+                                         int64_t steps, int64_t globalBatch) {
   const TrainingOptions &given = options.training;
   TrainerOptions trainer;
   trainer.globalBatch = globalBatch;
   trainer.seed = options.seed.value_or(0);
   if (given.schedule == "cosine")
     trainer.rate.shape = LearningRate::Shape::Cosine;
-  trainer.rate.peak = given.learningRate.value_or(trainer.rate.peak);
-  trainer.rate.last = given.lastLearningRate.value_or(trainer.rate.last);
+  trainer.rate.peak = given.learningRate.value_or(plan.learning_rate());
+  trainer.rate.last = given.lastLearningRate.value_or(0);
   trainer.rate.warmUp = given.warmUp.value_or(0);
   trainer.rate.steps = steps;
-  trainer.beta1 = given.beta1.value_or(trainer.beta1);
-  trainer.beta2 = given.beta2.value_or(trainer.beta2);
-  trainer.epsilon = given.epsilon.value_or(trainer.epsilon);
-  trainer.weightDecay = given.weightDecay.value_or(trainer.weightDecay);
-  trainer.clip = given.clip.value_or(trainer.clip);
-  trainer.emaDecay = given.emaDecay.value_or(trainer.emaDecay);
-  trainer.labelDropout = given.labelDropout.value_or(trainer.labelDropout);
+  trainer.beta1 = given.beta1.value_or(plan.beta1());
+  trainer.beta2 = given.beta2.value_or(plan.beta2());
+  trainer.epsilon = given.epsilon.value_or(plan.epsilon());
+  trainer.weightDecay = given.weightDecay.value_or(plan.weight_decay());
+  trainer.clip = given.clip.value_or(plan.clip());
+  trainer.emaDecay = given.emaDecay.value_or(plan.ema_decay());
+  trainer.labelDropout = given.labelDropout.value_or(plan.label_dropout());
   return trainer;
 }
 
@@ -189,7 +191,8 @@ begin(const Options &options, Trainer &trainer, const LoadedPlan &loaded,
 static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
                                     BatchSource &source, int64_t steps,
                                     int64_t globalBatch, Terminal &terminal) {
-  TrainerOptions with = makeTrainerOptions(options, steps, globalBatch);
+  TrainerOptions with = makeTrainerOptions(
+      options, loaded.file.metadata().training(), steps, globalBatch);
   llvm::Expected<Trainer> trainer = Trainer::create(*loaded.executor, with);
   if (!trainer)
     return trainer.takeError();
