@@ -49,9 +49,18 @@ std::vector<Phase> dit::phasesUpTo(Phase last) {
 /// the file has them; then views are normalised, which moves them through
 /// arithmetic towards attention, and again after it, because attention brings
 /// transposes that meet the exporter's own. CSE wherever values are compared.
-static void addSimplify(OpPassManager &manager, bool report) {
-  manager.addPass(createShareEqual({.report = report}));
-  manager.addPass(createSimplifyArithmetic());
+/// Weights that will be trained stay apart, and are not looked at: values that
+/// are equal or zero now may not stay so.
+static void addSimplify(OpPassManager &manager,
+                        const PipelineOptions &options) {
+  bool report = options.report, training = options.mode == Mode::Train;
+  if (training)
+    manager.addPass(
+        createChooseTrained({.trainable = options.training.trainable,
+                             .freeze = options.training.freeze,
+                             .report = report}));
+  manager.addPass(createShareEqual({.training = training, .report = report}));
+  manager.addPass(createSimplifyArithmetic({.training = training}));
   manager.addPass(createCSEPass());
   manager.addPass(createRecognizeNorms({.report = report}));
   manager.addPass(createRecognizeActivations({.report = report}));
@@ -61,15 +70,41 @@ static void addSimplify(OpPassManager &manager, bool report) {
   manager.addPass(createCSEPass());
   manager.addPass(createRecognizeAttention({.report = report}));
   manager.addPass(createNormalizeViews());
-  manager.addPass(createAbsorbLayouts({.report = report}));
+  manager.addPass(
+      createAbsorbLayouts({.training = training, .report = report}));
   manager.addPass(createCSEPass());
   manager.addPass(createFuseProjections({.report = report}));
   // The model at two batches has fused each projection twice.
-  manager.addPass(createShareEqual({.report = report}));
+  if (!training)
+    manager.addPass(createShareEqual({.report = report}));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createRemoveDeadGlobals({.report = report}));
   manager.addPass(createVerifySimplified({.report = report}));
+}
+
+/// Rows of a product from where on its arithmetic takes longer than reading its
+/// weights: an H100 does 230 bf16 products in the time it reads two bytes, a
+/// processor with AVX-512 about 16.
+static constexpr int64_t gpuHoistRows = 256, cpuHoistRows = 32;
+
+static void addProgramTrain(OpPassManager &manager,
+                            const PipelineOptions &options) {
+  const TrainingOptions &training = options.training;
+  ProgramTrainOptions train;
+  train.prediction = options.prediction;
+  train.schedule = options.schedule;
+  train.learnedSigma = options.learnedSigma;
+  train.picture = options.picture;
+  train.timestep = options.timestep;
+  train.label = options.label;
+  train.beta1 = training.beta1;
+  train.beta2 = training.beta2;
+  train.epsilon = training.epsilon;
+  train.weightDecay = training.weightDecay;
+  train.clip = training.clip;
+  train.emaDecay = training.emaDecay;
+  manager.addPass(createProgramTrain(train));
 }
 
 void dit::addPhase(OpPassManager &manager, Phase phase,
@@ -79,15 +114,18 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
   case Phase::Import:
     return;
   case Phase::Simplify:
-    addSimplify(manager, report);
+    addSimplify(manager, options);
     return;
   case Phase::Precision: {
     manager.addPass(createRaisePrecision());
     // On a GPU memory traffic decides; fp16 has no room for large sums.
     bool isCompact = options.isForGpu && options.precision == "bf16";
-    std::string stored = isCompact ? "low" : "fp32";
+    std::string stored = isCompact ? "low" : "fp32", stream = stored;
+    // Training adds small changes to the stream: fp32 unless asked otherwise.
+    if (options.mode == Mode::Train)
+      stream = options.training.lowResidual ? "low" : "fp32";
     manager.addPass(createLowerPrecision({.precision = options.precision,
-                                          .residual = stored,
+                                          .residual = stream,
                                           .results = stored}));
     manager.addPass(createCSEPass());
     manager.addPass(createVerifyPrecision());
@@ -102,7 +140,11 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       sample.picture = options.picture;
       sample.timestep = options.timestep;
       sample.label = options.label;
+      sample.hoistSteps = options.hoistSteps;
+      sample.hoistRows = options.isForGpu ? gpuHoistRows : cpuHoistRows;
       manager.addPass(createProgramSample(sample));
+    } else if (options.mode == Mode::Train) {
+      addProgramTrain(manager, options);
     } else {
       manager.addPass(createProgramForward());
     }

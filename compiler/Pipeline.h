@@ -26,7 +26,18 @@ enum class Phase {
 std::optional<Phase> parsePhase(llvm::StringRef name);
 
 /// What the plan does.
-enum class Mode { Forward, Sample };
+enum class Mode { Forward, Sample, Train };
+
+/// What a train plan trains and how; the numbers are a run's defaults.
+struct TrainingOptions {
+  // Regular expressions of parameters' names: these alone, and not these.
+  std::string trainable, freeze;
+  bool lowResidual = false; // the residual stream in the low type
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double weightDecay = 0;
+  double clip = 0; // largest norm of the gradients; 0: any
+  double emaDecay = 0.9999;
+};
 
 /// What decides which passes run and how.
 struct PipelineOptions {
@@ -35,10 +46,14 @@ struct PipelineOptions {
   std::string schedule = "ddpm-linear";
   std::string prediction = "eps";
   std::string learnedSigma = "auto"; // auto, yes, no
+  // Steps whose conditioning is computed at once: 0 each its own, -1 chosen.
+  int64_t hoistSteps = -1;
   // Arguments of the denoiser, -1: found by name and type.
   int64_t picture = -1, timestep = -1, label = -1;
+  TrainingOptions training;
   Phase lastPhase = Phase::Memory;
-  bool isForGpu = false; // GEMMs and attention are those of GPU libraries
+  bool isForGpu = false;  // GEMMs and attention are those of GPU libraries
+  bool isForSm90 = false; // and attention our own where that is faster
   bool externalWeights = false; // leave parameters' values in their files
   bool report = false;          // remarks: what was recognised, fused, refused
   std::vector<std::string> printAfter; // passes by argument

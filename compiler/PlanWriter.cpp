@@ -71,6 +71,10 @@ static llvm::Expected<proto::Global> encodeGlobal(dit::GlobalOp op) {
   global.set_mapped(storage.getMapped());
   global.set_offset(storage.getOffset());
   global.set_bytes(storage.getBytes());
+  if (storage.getInitial() >= 0)
+    global.set_initial(storage.getInitial());
+  if (std::optional<StringRef> flat = op.getFlat())
+    global.set_flat(flat->str());
   if (std::optional<PackedAttr> packed = op.getPacked()) {
     global.mutable_packed()->set_columns(packed->getColumns());
     global.mutable_packed()->set_vnni(packed->getVnni());
@@ -116,30 +120,57 @@ encodeInterface(ModuleOp module, StringRef name,
   return llvm::Error::success();
 }
 
-/// The dictionary's names are the message's fields.
-static llvm::Error encodeSampling(DictionaryAttr fields,
-                                  proto::Sampling *sampling) {
+/// Sets the field `field` of `message`, null where it has none of that name, to
+/// `value`; false where it cannot be that.
+static bool setField(google::protobuf::Message &message,
+                     const google::protobuf::FieldDescriptor *field,
+                     Attribute value) {
   using google::protobuf::FieldDescriptor;
-  const google::protobuf::Reflection *reflection = sampling->GetReflection();
-  for (NamedAttribute entry : fields) {
-    const FieldDescriptor *field =
-        sampling->GetDescriptor()->FindFieldByName(entry.getName().str());
-    Attribute value = entry.getValue();
-    if (auto flag = dyn_cast<BoolAttr>(value);
-        field && flag && field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL)
-      reflection->SetBool(sampling, field, flag.getValue());
-    else if (auto number = dyn_cast<IntegerAttr>(value);
-             field && number &&
-             field->cpp_type() == FieldDescriptor::CPPTYPE_INT64)
-      reflection->SetInt64(sampling, field, number.getInt());
-    else if (auto text = dyn_cast<StringAttr>(value);
-             field && text &&
-             field->cpp_type() == FieldDescriptor::CPPTYPE_STRING)
-      reflection->SetString(sampling, field, text.getValue().str());
-    else
-      return internal("'dit.sampling' has a field '" + entry.getName().str() +
-                      "' that Sampling has not, or of another kind");
+  if (!field)
+    return false;
+  const google::protobuf::Reflection *reflection = message.GetReflection();
+  switch (field->cpp_type()) {
+  case FieldDescriptor::CPPTYPE_BOOL:
+    if (auto flag = dyn_cast<BoolAttr>(value))
+      return reflection->SetBool(&message, field, flag.getValue()), true;
+    return false;
+  case FieldDescriptor::CPPTYPE_INT64:
+    if (auto number = dyn_cast<IntegerAttr>(value))
+      return reflection->SetInt64(&message, field, number.getInt()), true;
+    return false;
+  case FieldDescriptor::CPPTYPE_DOUBLE:
+    if (auto number = dyn_cast<FloatAttr>(value))
+      return reflection->SetDouble(&message, field, number.getValueAsDouble()),
+             true;
+    return false;
+  case FieldDescriptor::CPPTYPE_STRING:
+    if (auto text = dyn_cast<StringAttr>(value))
+      return reflection->SetString(&message, field, text.getValue().str()),
+             true;
+    return false;
+  default:
+    return false;
   }
+}
+
+/// The dictionary's names are the message's fields. No dictionary, no message.
+template <typename Message>
+static llvm::Error encodeFields(ModuleOp module, StringRef attribute,
+                                Message *(proto::Plan::*target)(),
+                                proto::Plan &encoded) {
+  auto fields = module->getAttrOfType<DictionaryAttr>(attribute);
+  if (!fields)
+    return llvm::Error::success();
+  Message *message = (encoded.*target)();
+  for (NamedAttribute entry : fields)
+    if (!setField(
+            *message,
+            message->GetDescriptor()->FindFieldByName(entry.getName().str()),
+            entry.getValue()))
+      return internal("'" + attribute + "' has a field '" +
+                      entry.getName().str() + "' that " +
+                      message->GetDescriptor()->name() +
+                      " has not, or of another kind");
   return llvm::Error::success();
 }
 
@@ -157,9 +188,11 @@ static llvm::Error encodeAttributes(ModuleOp module, proto::Plan &encoded) {
   if (llvm::Error error =
           encodeInterface(module, "dit.outputs", encoded.mutable_outputs()))
     return error;
-  if (auto sampling = module->getAttrOfType<DictionaryAttr>("dit.sampling"))
-    return encodeSampling(sampling, encoded.mutable_sampling());
-  return llvm::Error::success();
+  if (llvm::Error error = encodeFields(module, "dit.sampling",
+                                       &proto::Plan::mutable_sampling, encoded))
+    return error;
+  return encodeFields(module, "dit.training", &proto::Plan::mutable_training,
+                      encoded);
 }
 
 //===----------------------------------------------------------------------===//
@@ -210,6 +243,7 @@ static void encodeImages(llvm::ArrayRef<CodeImage> images,
     entry->set_arch(image.arch);
     entry->set_offset(offset);
     entry->set_bytes(image.code.size());
+    entry->set_part(image.part);
     offset = llvm::alignTo(offset + image.code.size(), imageAlignment);
   }
 }
@@ -319,7 +353,8 @@ static llvm::Error streamGlobal(dit::GlobalOp op, const proto::Global &global,
   return sink(*bytes);
 }
 
-/// The mapped globals in the order of their offsets, which is the module's.
+/// The values that a plan has: of what is mapped, then the first ones of what
+/// is in memory. Each in the order of their offsets, which is the module's.
 static llvm::Error streamWeights(ModuleOp module, const proto::Plan &encoded,
                                  uint64_t total, plan::WeightSink sink) {
   uint64_t written = 0;
@@ -328,16 +363,17 @@ static llvm::Error streamWeights(ModuleOp module, const proto::Plan &encoded,
     written = offset;
     return sink(zeros);
   };
-  for (auto [op, global] :
-       llvm::zip(module.getOps<dit::GlobalOp>(), encoded.globals())) {
-    if (!global.mapped())
-      continue;
-    if (llvm::Error error = pad(global.offset()))
-      return error;
-    if (llvm::Error error = streamGlobal(op, global, sink))
-      return error;
-    written += global.bytes();
-  }
+  for (bool initial : {false, true})
+    for (auto [op, global] :
+         llvm::zip(module.getOps<dit::GlobalOp>(), encoded.globals())) {
+      if (initial ? !global.has_initial() : !global.mapped())
+        continue;
+      if (llvm::Error error = pad(initial ? global.initial() : global.offset()))
+        return error;
+      if (llvm::Error error = streamGlobal(op, global, sink))
+        return error;
+      written += global.bytes();
+    }
   return pad(total);
 }
 

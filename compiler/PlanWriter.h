@@ -7,8 +7,9 @@
 //   dit.precision  "fp32", "bf16", "fp16"
 //   dit.model      a name for people; may be absent
 //   dit.inputs     [{name = "x", global = "x"}], as are dit.outputs; may be
-//   absent dit.sampling   a dictionary of Sampling's fields by name; in sample
-//   plans
+//                  absent
+//   dit.sampling   a dictionary of Sampling's fields by name; in sample plans
+//   dit.training   of Training's; in train plans
 //
 //===----------------------------------------------------------------------===//
 #ifndef COMPILER_PLANWRITER_H
@@ -30,6 +31,7 @@ struct CodeImage {
   proto::Image::Kind kind;
   std::string arch; // sm_90
   std::string code; // PTX, or a cubin
+  std::string part; // '' for the plan.kernels, else Image.part
 };
 
 /// What a plan tells about itself that the IR does not.

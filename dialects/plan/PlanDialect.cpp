@@ -30,12 +30,16 @@ void PlanDialect::initialize() {
 }
 
 LogicalResult StorageAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                  bool, int64_t offset, int64_t bytes) {
+                                  bool mapped, int64_t offset, int64_t bytes,
+                                  int64_t initial) {
   if (offset < 0 || offset % 64 != 0)
     return emitError() << "offset " << offset
                        << " must be a multiple of 64, not negative";
   if (bytes < 0)
     return emitError() << "bytes must not be negative";
+  if (initial >= 0 && (mapped || initial % 64 != 0))
+    return emitError() << "initial " << initial
+                       << " must be a multiple of 64, of a global in memory";
   return success();
 }
 

@@ -79,10 +79,13 @@ def Plan_StorageAttr : AttrDef<Plan_Dialect, "Storage"> {
   let description = [{
     `mapped`: at `offset` of the plan's weights section, read only; else at
     `offset` of the globals' memory. Offsets are multiples of 64; `bytes` has
-    the padding of packed layouts. Set by lowering, discardable on dit.global.
+    the padding of packed layouts. Where `initial` is not negative the global is
+    in memory and its first values are there in the weights section. Set by
+    lowering, discardable on dit.global.
   }];
-  let parameters = (ins "bool":$mapped, "int64_t":$offset, "int64_t":$bytes);
-  let assemblyFormat = "`<` struct($mapped, $offset, $bytes) `>`";
+  let parameters = (ins "bool":$mapped, "int64_t":$offset, "int64_t":$bytes,
+                        DefaultValuedParameter<"int64_t", "-1">:$initial);
+  let assemblyFormat = "`<` struct($mapped, $offset, $bytes, $initial) `>`";
   let genVerifyDecl = 1;
 }
 

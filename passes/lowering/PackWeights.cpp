@@ -21,7 +21,8 @@ static PackedAttr fastLayout(FloatType type) {
 static bool canBePacked(dit::GlobalOp global) {
   RankedTensorType type = global.getTensorType();
   Type element = type.getElementType();
-  return (global.getRole() == Role::Parameter ||
+  return !global.getFlat() &&
+         (global.getRole() == Role::Parameter ||
           global.getRole() == Role::Constant) &&
          type.getRank() == 2 &&
          (element.isF32() || element.isBF16() || element.isF16());

@@ -108,6 +108,9 @@ def PlaceGlobals : Dit_LoweringPass<"dit-place-globals"> {
     nobody writes are mapped from the plan's weights section; everything else
     lies in the globals' memory. Offsets are multiples of 64, in the module's
     order; the totals go to the module.
+
+    Members of a flat global lie in its memory, used or not. The first values of
+    parameters among them follow what is mapped in the weights section.
   }];
   let options = [Option<"externalWeights", "external-weights", "bool", "false",
                         "leave the values of parameters in their files">];

@@ -84,6 +84,68 @@ def ProgramSample : Dit_ProgramPass<"dit-program-sample"> {
     Option<"maxSteps", "max-steps", "int64_t", "1000", "rows of the tables">,
     Option<"keepModelOutput", "keep-model-output", "bool", "false",
            "write what the model said into an output global">,
+    Option<"hoistSteps", "hoist-steps", "int64_t", "0",
+           "steps whose conditioning is computed at once; 0: each its own; -1: "
+           "the least that make hoist-rows rows">,
+    Option<"hoistRows", "hoist-rows", "int64_t", "256",
+           "rows from where on a product's time grows with them">,
+  ];
+}
+
+def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
+  let summary = "make the program that trains the model";
+  let description = [{
+    From `@forward`, a denoiser at the micro-batch, makes the globals that
+    `Training` of runtime/plan/plan.proto names, the flat globals of
+    TrainState.h and the step functions
+
+    - `@train_init`: ema and the low copies from the masters; moments, counters 0;
+    - `@accumulate_first`: a micro-batch: t, noise and dropped labels as given or
+      drawn, x_t, the model, the loss of Loss.h, its gradients, written;
+    - `@accumulate`: the same, gradients added to those that are there;
+    - `@evaluate`: forward and loss of the averaged parameters;
+    - `@update`: AdamW, clipping, EMA, low copies on whole flats (UpdateStep.h).
+
+    ```mlir
+    dit.global @masters parameter : tensor<1024xf32>
+    dit.global @gradients state : tensor<1024xf32>
+    dit.global @w parameter : tensor<8x16xf32> trainable within @masters at 64 pieces […]
+    dit.global @w.gradient state : tensor<8x16xf32> within @gradients at 64
+    func.func @accumulate() attributes {dit.step = "accumulate"} {
+      …
+      %old = dit.read @w.gradient : tensor<8x16xf32>
+      %sum = arith.addf %old, %dw : tensor<8x16xf32>
+      dit.write %sum, @w.gradient : tensor<8x16xf32>
+      return
+    }
+    ```
+    What is drawn depends on (`seed`, `step`, number of the sample): t from
+    random stream 2, noise from 3, dropout from 4. In fp16 gradients are those
+    of the loss times `loss_scale`.
+  }];
+  let options = [
+    Option<"picture", "picture", "int64_t", "-1",
+           "argument that is the noisy picture (-1: by its type)">,
+    Option<"timestep", "timestep", "int64_t", "-1",
+           "argument that is the timestep (-1: by its name)">,
+    Option<"label", "label", "int64_t", "-1",
+           "argument that is the class label (-1: by its name)">,
+    Option<"classes", "classes", "int64_t", "0",
+           "number of classes; 0: rows of the label table less one">,
+    Option<"prediction", "prediction", "std::string", "\"eps\"",
+           "what the model predicts: eps, v or flow">,
+    Option<"schedule", "schedule", "std::string", "\"ddpm-linear\"",
+           "noise schedule: ddpm-linear or flow">,
+    Option<"learnedSigma", "learned-sigma", "std::string", "\"auto\"",
+           "auto (where the model gives twice the channels), yes or no">,
+    Option<"timesteps", "timesteps", "int64_t", "1000",
+           "timesteps of the schedule">,
+    Option<"beta1", "beta1", "double", "0.9", "AdamW: decay of the mean">,
+    Option<"beta2", "beta2", "double", "0.999", "AdamW: decay of the squares">,
+    Option<"epsilon", "eps", "double", "1e-8", "AdamW: added to the root">,
+    Option<"weightDecay", "weight-decay", "double", "0.0", "AdamW: decay of the weights">,
+    Option<"clip", "clip", "double", "0.0", "largest norm of the gradients; 0: any">,
+    Option<"emaDecay", "ema", "double", "0.9999", "decay of the averaged weights">,
   ];
 }
 

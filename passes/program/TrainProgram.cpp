@@ -290,6 +290,11 @@ LogicalResult TrainProgram::buildMicroBatch(StringRef name, func::FuncOp model,
   Losses losses = buildLoss(model);
   if (gradients == Gradients::None) {
     readAverages(function);
+    for (auto stop :
+         llvm::make_early_inc_range(function.getOps<StopGradientOp>())) {
+      stop.replaceAllUsesWith(stop.getInput());
+      stop.erase();
+    }
     return success();
   }
   return writeGradients(function, losses.total, gradients == Gradients::Write);

@@ -69,18 +69,18 @@ FailureOr<TrainState> dit::createTrainState(StepBuilder &steps,
   if (failed(low))
     return failure();
 
-  auto addFlat = [&](StringRef name, Role role, Type element) {
-    return steps.addGlobal(name, role,
+  auto addFlat = [&](StringRef name, Type element) {
+    return steps.addGlobal(name, Role::State,
                            RankedTensorType::get({state.elements}, element));
   };
   Type f32 = steps.getBuilder().getF32Type();
-  state.masters = addFlat("masters", Role::Parameter, f32);
-  state.gradients = addFlat("gradients", Role::State, f32);
-  state.moment1 = addFlat("moment1", Role::State, f32);
-  state.moment2 = addFlat("moment2", Role::State, f32);
-  state.ema = addFlat("ema", Role::State, f32);
+  state.masters = addFlat("masters", f32);
+  state.gradients = addFlat("gradients", f32);
+  state.moment1 = addFlat("moment1", f32);
+  state.moment2 = addFlat("moment2", f32);
+  state.ema = addFlat("ema", f32);
   if (*low)
-    state.weights = addFlat("weights", Role::State, *low);
+    state.weights = addFlat("weights", *low);
 
   for (Place &place : places) {
     GlobalOp global = place.global;

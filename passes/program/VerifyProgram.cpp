@@ -18,12 +18,6 @@ namespace dit {
 
 using namespace dit;
 
-/// Parameters are written by training, whole flats of them.
-static bool isWritable(GlobalOp global) {
-  return global.getRole() == Role::State || global.getRole() == Role::Output ||
-         (global.getRole() == Role::Parameter && global.getPieces().empty());
-}
-
 /// Memory of a flat global is used whole, or member by member.
 static LogicalResult verifyFlats(func::FuncOp function,
                                  const SymbolTable &symbols) {
@@ -61,7 +55,7 @@ static LogicalResult verifyStep(func::FuncOp function,
   llvm::DenseSet<StringAttr> written;
   for (auto write : function.getOps<WriteOp>()) {
     auto global = symbols.lookup<GlobalOp>(write.getGlobal());
-    if (!isWritable(global))
+    if (global.getRole() != Role::State && global.getRole() != Role::Output)
       return write.emitOpError("writes @")
              << write.getGlobal() << ", which is neither state nor output";
     if (!written.insert(write.getGlobalAttr().getAttr()).second)
@@ -237,15 +231,14 @@ static LogicalResult verifyTraining(ModuleOp module,
   if (contract.names("vb"))
     fields.push_back({"vb", Role::Output, {batch}, f32});
   int64_t elements = contract.elements("masters", symbols);
-  fields.push_back({"masters", Role::Parameter, {elements}, f32});
-  for (StringRef name : {"gradients", "moment1", "moment2", "ema"})
+  for (StringRef name : {"masters", "gradients", "moment1", "moment2", "ema"})
     fields.push_back({name, Role::State, {elements}, f32});
   if (contract.names("weights"))
     fields.push_back({"weights", Role::State, {elements}, Type()});
   for (const Field &field : fields)
     if (failed(contract.verify(field, symbols)))
       return failure();
-  return verifyMembers(module);
+  return success();
 }
 
 namespace {
@@ -264,6 +257,8 @@ struct VerifyProgram : dit::impl::VerifyProgramBase<VerifyProgram> {
     for (auto function : module.getOps<func::FuncOp>())
       if (failed(verifyStep(function, symbols)))
         return failure();
+    if (failed(verifyMembers(module)))
+      return failure();
     if (mode == "sample")
       return verifySampling(module, symbols);
     if (mode == "train")

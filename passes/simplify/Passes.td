@@ -15,6 +15,28 @@ class Dit_SimplifyPass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def ChooseTrained : Dit_SimplifyPass<"dit-choose-trained"> {
+  let summary = "say which parameters training changes";
+  let description = [{
+    A frontend marks as `trainable` what names and metadata call a parameter.
+    Of these, a table whose values are the sines and cosines of positions
+    (SinCosTable.h) is not trained, whatever it is called.
+
+    With `trainable`, a regular expression of the names in the file, those that
+    match are trained, and they alone; with `freeze` those that match are not.
+
+    ```mlir
+    dit.global @table parameter : tensor<1x64x192xf32> trainable pieces […]
+    ```
+    whose values are DiT's table loses `trainable`. First of the phase in
+    training: names and values are still the file's.
+  }];
+  let options = [
+    Option<"trainable", "trainable", "std::string", "\"\"", "names of what is trained; '': all parameters">,
+    Option<"freeze", "freeze", "std::string", "\"\"", "names of what is not">,
+    Option<"report", "report", "bool", "false", "remark what is not trained, and why">];
+}
+
 def ShareEqual : Dit_SimplifyPass<"dit-share-equal"> {
   let summary = "one global for equal weights";
   let description = [{

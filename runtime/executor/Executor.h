@@ -26,6 +26,8 @@ public:
   /// The plan that runs.
   const proto::Plan &metadata() const { return view.metadata; }
   Device &device() const { return target; }
+  /// The plan's weights section.
+  llvm::ArrayRef<uint8_t> weights() const { return view.weights; }
 
   /// What create() did: the device's stages, then the instructions.
   llvm::ArrayRef<Stage> startStages() const { return stages; }

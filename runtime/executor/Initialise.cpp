@@ -1,4 +1,4 @@
-//===- Initialise.cpp - Parameters drawn from their recipes ---------------===//
+//===- Initialise.cpp - The first values of parameters --------------------===//
 
 #include "runtime/executor/Initialise.h"
 
@@ -144,7 +144,8 @@ drawnGlobals(const proto::Plan &plan) {
   std::string missing;
   for (int i = 0; i != plan.globals_size(); ++i) {
     const proto::Global &global = plan.globals(i);
-    if (global.mapped() || global.role() != proto::Global::PARAMETER)
+    if (global.mapped() || global.has_initial() ||
+        global.role() != proto::Global::PARAMETER)
       continue;
     bool known = global.pieces_size() != 0;
     for (const proto::Piece &piece : global.pieces())
@@ -159,6 +160,20 @@ drawnGlobals(const proto::Plan &plan) {
                    "the plan has no values for " + missing +
                        "; compile it without --external-weights");
   return drawn;
+}
+
+/// Copies what the plan has for globals in memory.
+static llvm::Error copyInitial(Executor &executor) {
+  const proto::Plan &plan = executor.metadata();
+  for (int i = 0; i != plan.globals_size(); ++i) {
+    const proto::Global &global = plan.globals(i);
+    if (!global.has_initial())
+      continue;
+    if (llvm::Error error = executor.device().copyIn(
+            i, 0, executor.weights().slice(global.initial(), global.bytes())))
+      return error;
+  }
+  return llvm::Error::success();
 }
 
 /// Draws a group in parallel, then hands it to the device one by one.
@@ -181,6 +196,8 @@ static llvm::Error drawGroup(Executor &executor,
 }
 
 llvm::Error dit::runtime::initialiseParameters(Executor &executor) {
+  if (llvm::Error error = copyInitial(executor))
+    return error;
   const proto::Plan &plan = executor.metadata();
   llvm::Expected<std::vector<unsigned>> drawn = drawnGlobals(plan);
   if (!drawn)

@@ -16,8 +16,9 @@ namespace dit::runtime {
 /// table's shape is none.
 llvm::Error drawPiece(const proto::Piece &piece, std::vector<float> &values);
 
-/// Draws every global that has pieces with an init and writes it to the
-/// executor's device, many at a time; threads do not change the values.
+/// Copies the first values that the plan has for globals in memory, draws every
+/// other that has pieces with an init, and writes them to the executor's device,
+/// many at a time; threads do not change the values.
 /// Exit::Missing where parameters have neither values nor an init.
 llvm::Error initialiseParameters(Executor &executor);
 

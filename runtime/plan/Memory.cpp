@@ -6,40 +6,65 @@
 #include "llvm/Support/raw_ostream.h"
 
 using namespace dit::plan;
+namespace proto = dit::proto;
+
+/// What the bytes of a global in memory are for.
+static uint64_t &useOf(const proto::Global &global, const proto::Plan &plan,
+                       MemoryUse &use) {
+  const proto::Training &training = plan.training();
+  auto is = [&](const std::string &name) {
+    return !name.empty() && global.name() == name;
+  };
+  if (is(training.masters()) || is(training.weights()))
+    return use.weights;
+  if (is(training.gradients()))
+    return use.gradients;
+  if (is(training.moment1()) || is(training.moment2()))
+    return use.optimizer;
+  if (is(training.ema()))
+    return use.averages;
+  switch (global.role()) {
+  case proto::Global::PARAMETER:
+  case proto::Global::CONSTANT:
+    return use.weights;
+  case proto::Global::STATE:
+  case proto::Global::TABLE:
+    return use.state;
+  default:
+    return use.inputsOutputs;
+  }
+}
 
 MemoryUse dit::plan::memoryUse(const proto::Plan &plan) {
   MemoryUse use;
   use.arena = plan.arena_bytes();
   use.gaps = plan.globals_bytes();
   for (const proto::Global &global : plan.globals()) {
-    bool weight = global.role() == proto::Global::PARAMETER ||
-                  global.role() == proto::Global::CONSTANT;
     if (global.mapped()) {
       use.mappedWeights += global.bytes();
-      continue;
+    } else if (global.flat().empty()) {
+      use.gaps -= global.bytes();
+      useOf(global, plan, use) += global.bytes();
     }
-    use.gaps -= global.bytes();
-    if (weight)
-      use.weights += global.bytes();
-    else if (global.role() == proto::Global::STATE ||
-             global.role() == proto::Global::TABLE)
-      use.state += global.bytes();
-    else
-      use.inputsOutputs += global.bytes();
   }
   return use;
 }
 
 std::string dit::plan::printMemoryTable(const proto::Plan &plan) {
   MemoryUse use = memoryUse(plan);
-  const std::pair<const char *, uint64_t> rows[] = {
+  std::vector<std::pair<const char *, uint64_t>> rows = {
       {"weights, mapped from the plan", use.mappedWeights},
-      {"weights, in memory", use.weights},
-      {"state and tables", use.state},
-      {"inputs and outputs", use.inputsOutputs},
-      {"gaps between globals", use.gaps},
-      {"arena: activations", use.arena},
-      {"total", use.total()}};
+      {"weights, in memory", use.weights}};
+  if (plan.has_training()) {
+    rows.push_back({"gradients", use.gradients});
+    rows.push_back({"optimizer: moments", use.optimizer});
+    rows.push_back({"averaged weights", use.averages});
+  }
+  rows.insert(rows.end(), {{"state and tables", use.state},
+                           {"inputs and outputs", use.inputsOutputs},
+                           {"gaps between globals", use.gaps},
+                           {"arena: activations", use.arena},
+                           {"total", use.total()}});
   std::string text;
   llvm::raw_string_ostream os(text);
   for (auto [name, bytes] : rows)

@@ -10,17 +10,22 @@
 
 namespace dit::plan {
 
-/// Bytes a rank needs, by what they are for; padding belongs to what is padded.
+/// Bytes a rank needs, by what they are for; padding belongs to what is padded,
+/// members to their flat globals.
 struct MemoryUse {
   uint64_t weights = 0;       // parameters and constants, in memory
   uint64_t mappedWeights = 0; // the same, mapped from the file
-  uint64_t state = 0;         // state and tables
+  uint64_t gradients = 0;     // in training
+  uint64_t optimizer = 0;     // moments
+  uint64_t averages = 0;      // of the weights
+  uint64_t state = 0;         // other state, and tables
   uint64_t inputsOutputs = 0; // inputs and outputs
   uint64_t gaps = 0;          // between the globals
   uint64_t arena = 0;         // activations and workspaces
 
   uint64_t total() const {
-    return weights + mappedWeights + state + inputsOutputs + gaps + arena;
+    return weights + mappedWeights + gradients + optimizer + averages + state +
+           inputsOutputs + gaps + arena;
   }
 };
 

@@ -171,6 +171,10 @@ static void printGlobal(const proto::Global &global, llvm::raw_ostream &os) {
   if (global.has_packed())
     os << " packed " << global.packed().columns() << "/"
        << global.packed().vnni();
+  if (!global.flat().empty())
+    os << " within @" << escaped(global.flat());
+  if (global.has_initial())
+    os << " first weights[" << global.initial() << "]";
   os << "\n";
   for (const proto::Piece &piece : global.pieces()) {
     os << "    '" << escaped(piece.name()) << "' " << printTensor(piece.file())
@@ -211,6 +215,28 @@ static void printSampling(const proto::Sampling &s, llvm::raw_ostream &os) {
       os << "  " << field << " @" << escaped(name) << "\n";
 }
 
+static void printTraining(const proto::Training &t, llvm::raw_ostream &os) {
+  os << "training\n  " << t.batch() << " pictures of " << t.channels() << " x "
+     << t.height() << " x " << t.width() << ", " << t.classes()
+     << " classes, prediction " << escaped(t.prediction()) << ", schedule "
+     << escaped(t.schedule()) << (t.learned_sigma() ? ", learned sigma" : "")
+     << ", " << t.timesteps() << " timesteps\n  " << escaped(t.optimizer())
+     << ", learning rate " << t.learning_rate() << ", betas " << t.beta1()
+     << " " << t.beta2() << ", eps " << t.epsilon() << ", weight decay "
+     << t.weight_decay() << ", clip " << t.clip() << ", ema " << t.ema_decay()
+     << ", label dropout " << t.label_dropout() << "\n";
+  const google::protobuf::Descriptor *fields = t.GetDescriptor();
+  const google::protobuf::FieldDescriptor *first =
+      fields->FindFieldByName("pictures");
+  const google::protobuf::FieldDescriptor *last =
+      fields->FindFieldByName("weights");
+  for (int i = first->index(); i <= last->index(); ++i) {
+    std::string name = t.GetReflection()->GetString(t, fields->field(i));
+    if (!name.empty())
+      os << "  " << fields->field(i)->name() << " @" << escaped(name) << "\n";
+  }
+}
+
 void dit::plan::printPlan(const PlanView &view, llvm::raw_ostream &os) {
   const proto::Plan &plan = view.metadata;
   auto quoted = [](const std::string &text) { return escaped(text); };
@@ -234,6 +260,8 @@ void dit::plan::printPlan(const PlanView &view, llvm::raw_ostream &os) {
          << escaped(entry.global()) << "\n";
   if (plan.has_sampling())
     printSampling(plan.sampling(), os);
+  if (plan.has_training())
+    printTraining(plan.training(), os);
   os << "\nglobals (" << plan.globals_size() << ")\n";
   for (const proto::Global &global : plan.globals())
     printGlobal(global, os);

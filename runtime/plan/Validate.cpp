@@ -1,7 +1,7 @@
 //===- Validate.cpp - What must hold of a plan's metadata -----------------===//
 //
-// Globals, their pieces, the interface and the sampling contract; instructions
-// are in ValidateInstructions.cpp.
+// Globals, their pieces, the interface, the contracts of sampling and training;
+// instructions are in ValidateInstructions.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -134,58 +134,18 @@ static llvm::Error checkGlobal(const proto::Plan &plan,
   } else if (!lies(global.offset(), global.bytes(), plan.globals_bytes())) {
     return malformed("it reaches past globals_bytes");
   }
+  if (global.has_initial()) {
+    if (global.mapped() || global.initial() % 64 != 0)
+      return malformed("it has first values, but is mapped, or they do not "
+                       "begin at a multiple of 64");
+    if (!lies(global.initial(), global.bytes(), weightBytes))
+      return malformed("its first values reach past the weights section");
+  }
   std::optional<int64_t> elements =
       elementCount(dimensions(global.type().shape()));
   for (const proto::Piece &piece : global.pieces())
     if (llvm::Error error = checkPiece(piece, *elements))
       return within(std::move(error), "piece " + quoted(piece.name()));
-  return llvm::Error::success();
-}
-
-/// The flat globals of a train plan, whose bytes are those of their members.
-static std::vector<const proto::Global *> flatGlobals(const proto::Plan &plan) {
-  const proto::Training &training = plan.training();
-  std::vector<const proto::Global *> flats;
-  for (const proto::Global &global : plan.globals())
-    for (const std::string *name :
-         {&training.masters(), &training.gradients(), &training.moment1(),
-          &training.moment2(), &training.ema(), &training.weights()})
-      if (!global.mapped() && !name->empty() && global.name() == *name)
-        flats.push_back(&global);
-  return flats;
-}
-
-/// Whether a global lies whole in a flat one: it is the same memory.
-static bool isMember(const proto::Global &global,
-                     llvm::ArrayRef<const proto::Global *> flats) {
-  return llvm::any_of(flats, [&](const proto::Global *flat) {
-    return flat != &global && global.offset() >= flat->offset() &&
-           lies(global.offset() - flat->offset(), global.bytes(),
-                flat->bytes());
-  });
-}
-
-static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
-  std::vector<const proto::Global *> flats = flatGlobals(plan);
-  llvm::StringSet<> names;
-  llvm::SmallVector<const proto::Global *> allocated;
-  for (const proto::Global &global : plan.globals()) {
-    if (global.name().empty() || !names.insert(global.name()).second)
-      return malformed("the name of global " + quoted(global.name()) +
-                       " is empty or taken");
-    if (llvm::Error error = checkGlobal(plan, global, weightBytes))
-      return within(std::move(error), "global " + quoted(global.name()));
-    if (!global.mapped() && global.bytes() && !isMember(global, flats))
-      allocated.push_back(&global);
-  }
-  llvm::sort(allocated, [](const proto::Global *a, const proto::Global *b) {
-    return a->offset() < b->offset();
-  });
-  for (size_t i = 1; i < allocated.size(); ++i)
-    if (allocated[i - 1]->offset() + allocated[i - 1]->bytes() >
-        allocated[i]->offset())
-      return malformed("globals " + quoted(allocated[i - 1]->name()) + " and " +
-                       quoted(allocated[i]->name()) + " overlap");
   return llvm::Error::success();
 }
 
@@ -196,6 +156,63 @@ static const proto::Global *find(const proto::Plan &plan,
     if (global.name() == name)
       return &global;
   return nullptr;
+}
+
+/// A member lies in its flat, at a multiple of 64 elements.
+static llvm::Error checkMember(const proto::Plan &plan,
+                               const proto::Global &global) {
+  if (global.flat().empty())
+    return llvm::Error::success();
+  const proto::Global *flat = find(plan, global.flat());
+  if (!flat)
+    return malformed("there is no flat global " + quoted(global.flat()));
+  if (global.mapped() || flat->mapped() || global.has_packed() ||
+      !flat->flat().empty() || flat->type().shape_size() != 1 ||
+      flat->type().type() != global.type().type())
+    return malformed("it cannot be a member of " + quoted(global.flat()) +
+                     ", " + printTensor(flat->type()));
+  uint64_t step = 64 * elementBytes(elementType(global.type().type()));
+  if (global.offset() < flat->offset() ||
+      !lies(global.offset() - flat->offset(), global.bytes(), flat->bytes()) ||
+      (global.offset() - flat->offset()) % step != 0)
+    return malformed("it is not in " + quoted(global.flat()) +
+                     " at a multiple of 64 elements");
+  return llvm::Error::success();
+}
+
+/// Globals that are sorted here have no byte in common.
+static llvm::Error
+checkOverlap(llvm::SmallVectorImpl<const proto::Global *> &globals) {
+  llvm::sort(globals, [](const proto::Global *a, const proto::Global *b) {
+    return a->offset() < b->offset();
+  });
+  for (size_t i = 1; i < globals.size(); ++i)
+    if (globals[i - 1]->offset() + globals[i - 1]->bytes() >
+        globals[i]->offset())
+      return malformed("globals " + quoted(globals[i - 1]->name()) + " and " +
+                       quoted(globals[i]->name()) + " overlap");
+  return llvm::Error::success();
+}
+
+static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
+  llvm::StringSet<> names;
+  llvm::SmallVector<const proto::Global *> allocated, members;
+  for (const proto::Global &global : plan.globals()) {
+    if (global.name().empty() || !names.insert(global.name()).second)
+      return malformed("the name of global " + quoted(global.name()) +
+                       " is empty or taken");
+    if (llvm::Error error = checkGlobal(plan, global, weightBytes))
+      return within(std::move(error), "global " + quoted(global.name()));
+    if (!global.mapped() && global.bytes())
+      (global.flat().empty() ? allocated : members).push_back(&global);
+  }
+  // A member is looked up by name, once all types and names are known.
+  for (const proto::Global *member : members)
+    if (llvm::Error error = checkMember(plan, *member))
+      return within(std::move(error), "global " + quoted(member->name()));
+  if (llvm::Error error = checkOverlap(allocated))
+    return error;
+  return checkOverlap(members);
 }
 
 static llvm::Error checkInterface(const proto::Plan &plan) {
@@ -214,27 +231,37 @@ static llvm::Error checkInterface(const proto::Plan &plan) {
   return llvm::Error::success();
 }
 
-/// One global of the sampling contract: `name` may be empty where optional.
-static llvm::Error checkSamplingGlobal(const proto::Plan &plan,
-                                       llvm::StringRef field,
-                                       llvm::StringRef name, bool optional,
-                                       std::optional<proto::ElementType> type,
-                                       llvm::ArrayRef<int64_t> shape) {
-  if (name.empty())
-    return optional ? llvm::Error::success()
-                    : malformed("sampling." + field + " is not set");
-  const proto::Global *global = find(plan, name);
+namespace {
+/// A global that a mode's contract names; the name may be empty where optional.
+struct Contract {
+  llvm::StringRef field;
+  const std::string &name;
+  bool optional;
+  std::optional<proto::ElementType> type;
+  llvm::ArrayRef<int64_t> shape;
+};
+} // namespace
+
+static llvm::Error checkContract(const proto::Plan &plan,
+                                 const Contract &contract) {
+  auto wrong = [&](const llvm::Twine &why) {
+    return malformed(plan.mode() == "train"
+                         ? "training." + contract.field + why
+                         : "sampling." + contract.field + why);
+  };
+  if (contract.name.empty())
+    return contract.optional ? llvm::Error::success() : wrong(" is not set");
+  const proto::Global *global = find(plan, contract.name);
+  std::string name = quoted(contract.name);
   if (!global)
-    return malformed("sampling." + field + ": there is no global " +
-                     quoted(name));
-  if (global->mapped() || global->has_packed())
-    return malformed("sampling." + field + ": global " + quoted(name) +
-                     " is a weight");
-  if ((type && global->type().type() != *type) ||
-      dimensions(global->type().shape()) != shape)
-    return malformed("sampling." + field + ": global " + quoted(name) + " is " +
-                     printTensor(global->type()) + ", expected " +
-                     (type ? "" : "any type ") + printShape(shape));
+    return wrong(": there is no global " + name);
+  if (global->mapped() || global->has_packed() || !global->flat().empty())
+    return wrong(": global " + name + " is a weight");
+  if ((contract.type && global->type().type() != *contract.type) ||
+      dimensions(global->type().shape()) != contract.shape)
+    return wrong(": global " + name + " is " + printTensor(global->type()) +
+                 ", expected " + (contract.type ? "" : "any type ") +
+                 printShape(contract.shape));
   return llvm::Error::success();
 }
 
@@ -256,13 +283,6 @@ static llvm::Error checkSampling(const proto::Plan &plan) {
   const int64_t rows[] = {sampling.max_steps(), 8};
   const int64_t picture[] = {sampling.batch(), sampling.channels(),
                              sampling.height(), sampling.width()};
-  struct Contract {
-    llvm::StringRef field;
-    const std::string &name;
-    bool optional;
-    std::optional<proto::ElementType> type;
-    llvm::ArrayRef<int64_t> shape;
-  };
   const Contract contracts[] = {
       {"latent", sampling.latent(), false, proto::F32, picture},
       {"labels", sampling.labels(), sampling.classes() == 0, proto::I64, batch},
@@ -275,13 +295,74 @@ static llvm::Error checkSampling(const proto::Plan &plan) {
       {"noise", sampling.noise(), true, proto::F32, picture},
       {"use_noise", sampling.use_noise(), true, proto::I64, one}};
   for (const Contract &c : contracts)
-    if (llvm::Error error = checkSamplingGlobal(plan, c.field, c.name,
-                                                c.optional, c.type, c.shape))
+    if (llvm::Error error = checkContract(plan, c))
       return error;
   if (!sampling.model_output().empty() && !find(plan, sampling.model_output()))
     return malformed("sampling.model_output: there is no global " +
                      quoted(sampling.model_output()));
   return llvm::Error::success();
+}
+
+/// Numbers that a run takes from the plan where nobody says otherwise.
+static llvm::Error checkDefaults(const proto::Training &training) {
+  for (double value :
+       {training.learning_rate(), training.beta1(), training.beta2(),
+        training.epsilon(), training.weight_decay(), training.clip(),
+        training.ema_decay(), training.label_dropout()})
+    if (!(value >= 0 && value <= 1e30))
+      return malformed("training: a default is negative or not finite");
+  return llvm::Error::success();
+}
+
+static llvm::Error checkTraining(const proto::Plan &plan) {
+  const proto::Training &t = plan.training();
+  for (int64_t size :
+       {t.batch(), t.channels(), t.height(), t.width(), t.timesteps()})
+    if (size < 1 || size > largestExtent)
+      return malformed("training: batch, picture and timesteps must be at "
+                       "least 1");
+  if (t.classes() < 0 || t.classes() > largestExtent)
+    return malformed("training.classes is out of range");
+  const proto::Global *masters = find(plan, t.masters());
+  if (!masters || masters->type().shape_size() != 1)
+    return malformed("training.masters: there is no flat global " +
+                     quoted(t.masters()));
+  const int64_t one[] = {1};
+  const int64_t batch[] = {t.batch()};
+  const int64_t picture[] = {t.batch(), t.channels(), t.height(), t.width()};
+  const int64_t rows[] = {t.timesteps(), 5};
+  const int64_t hyper[] = {8};
+  llvm::ArrayRef<int64_t> flat = dimensions(masters->type().shape());
+  const Contract contracts[] = {
+      {"pictures", t.pictures(), false, proto::F32, picture},
+      {"labels", t.labels(), t.classes() == 0, proto::I64, batch},
+      {"samples", t.samples(), false, proto::I64, batch},
+      {"seed", t.seed(), false, proto::I64, one},
+      {"step", t.step(), false, proto::I64, one},
+      {"noise", t.noise(), false, proto::F32, picture},
+      {"given_t", t.given_t(), false, proto::I64, batch},
+      {"use_given", t.use_given(), false, proto::I64, one},
+      {"drop", t.drop(), t.classes() == 0, proto::F32, one},
+      {"diffusion", t.diffusion(), false, proto::F32, rows},
+      {"mse", t.mse(), false, proto::F32, batch},
+      {"vb", t.vb(), !t.learned_sigma(), proto::F32, batch},
+      {"t", t.t(), false, proto::I64, batch},
+      {"hyper", t.hyper(), false, proto::F32, hyper},
+      {"loss_scale", t.loss_scale(), false, proto::F32, one},
+      {"good_steps", t.good_steps(), false, proto::I64, one},
+      {"applied", t.applied(), false, proto::I64, one},
+      {"skipped", t.skipped(), false, proto::I64, one},
+      {"gradient_norm", t.gradient_norm(), false, proto::F32, one},
+      {"masters", t.masters(), false, proto::F32, flat},
+      {"gradients", t.gradients(), false, proto::F32, flat},
+      {"moment1", t.moment1(), false, proto::F32, flat},
+      {"moment2", t.moment2(), false, proto::F32, flat},
+      {"ema", t.ema(), false, proto::F32, flat},
+      {"weights", t.weights(), true, std::nullopt, flat}};
+  for (const Contract &c : contracts)
+    if (llvm::Error error = checkContract(plan, c))
+      return error;
+  return checkDefaults(t);
 }
 
 static llvm::Error checkFunctions(const proto::Plan &plan) {
@@ -308,6 +389,13 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
       !steps.contains("sample_step_single"))
     return malformed("a sample plan without a function for step 'sample_step' "
                      "or 'sample_step_single'");
+  if (plan.mode() == "train")
+    for (const char *step :
+         {"train_init", "accumulate_first", "accumulate", "update"})
+      if (!steps.contains(step))
+        return malformed(llvm::Twine("a train plan without a function for "
+                                     "step '") +
+                         step + "'");
   if (plan.sampling().hoist_steps() && !steps.contains("prologue"))
     return malformed("sampling.hoist_steps without a function for step "
                      "'prologue'");
@@ -348,6 +436,9 @@ llvm::Error dit::plan::validate(const proto::Plan &plan, uint64_t codeBytes,
     return error;
   if (plan.mode() == "sample")
     if (llvm::Error error = checkSampling(plan))
+      return error;
+  if (plan.mode() == "train")
+    if (llvm::Error error = checkTraining(plan))
       return error;
   return checkFunctions(plan);
 }

@@ -8,7 +8,9 @@
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
 #include "llvm/Option/Option.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -49,6 +51,7 @@ examples:
   ditc model.onnx -o plan.bin                  a denoiser's plan that samples
   ditc model.onnx --batch 16 --precision bf16 -o plan.bin
   ditc dit:DiT-S/2 --image-size 256 -o plan.bin
+  ditc model.onnx --train -o train.bin         a plan that trains it
   ditc model.onnx --dry-run                    memory, FLOPs and launches
   ditc model.onnx --compile-to fusion          the IR after a phase
 )";
@@ -110,8 +113,9 @@ static Error checkImplemented(const InputArgList &arguments) {
     if (group.isValid() && group.getID() == OPT_grp_later)
       missing.push_back(argument->getSpelling().rtrim('=').str());
   }
-  if (arguments.getLastArgValue(OPT_mode) == "train")
-    missing.push_back("--mode train");
+  StringRef recompute = arguments.getLastArgValue(OPT_recompute, "none");
+  if (recompute == "block" || recompute == "auto")
+    missing.push_back(("--recompute " + recompute).str());
   if (arguments.getLastArgValue(OPT_precision) == "fp8")
     missing.push_back("--precision fp8");
   if (missing.empty())
@@ -119,7 +123,7 @@ static Error checkImplemented(const InputArgList &arguments) {
   return failure(
       Exit::Unsupported,
       "not supported yet: " + join(missing, ", ") +
-          ". This version makes sample and forward plans for one rank");
+          ". This version makes sample, train and forward plans for one rank");
 }
 
 /// Reads --target, and what it decides.
@@ -156,6 +160,96 @@ static Error readTarget(const InputArgList &arguments, dit::Flags &flags) {
     return failure(Exit::Unsupported,
                    "--emit llvm is there for the CPU only; see --emit ptx");
   return Error::success();
+}
+
+/// The whole of `text` as a number in [low, high].
+static Expected<double> parseReal(StringRef flag, StringRef text, double low,
+                                  double high) {
+  double value;
+  if (!text.getAsDouble(value) && value >= low && value <= high)
+    return value;
+  std::string range;
+  raw_string_ostream(range) << format("%g to %g", low, high);
+  return failure(Exit::Usage, "--" + flag + " " + text +
+                                  ": expected a number from " + range);
+}
+
+/// Reads a regular expression of parameters' names.
+static Error readPattern(const InputArgList &arguments, Id id, StringRef flag,
+                         std::string &place) {
+  if (!arguments.hasArg(id))
+    return Error::success();
+  place = arguments.getLastArgValue(id).str();
+  std::string problem;
+  if (place.empty() || !Regex(place).isValid(problem))
+    return failure(Exit::Usage, "--" + flag + " '" + dit::plan::escaped(place) +
+                                    "': expected a regular expression of "
+                                    "parameters' names" +
+                                    (problem.empty() ? "" : ": " + problem));
+  return Error::success();
+}
+
+/// Reads the flags of training. They contradict every other mode.
+static Error readTraining(const InputArgList &arguments, dit::Mode mode,
+                          dit::TrainingOptions &training) {
+  std::vector<std::string> given;
+  for (const Arg *argument : arguments)
+    if (Option group = argument->getOption().getGroup();
+        group.isValid() && group.getID() == OPT_grp_train)
+      given.push_back(argument->getSpelling().rtrim('=').str());
+  if (!given.empty() && mode != dit::Mode::Train)
+    return failure(Exit::Contradiction,
+                   join(given, ", ") + (given.size() == 1 ? " is" : " are") +
+                       " for train plans: add --train, or leave " +
+                       (given.size() == 1 ? "it" : "them") + " out");
+  auto text = [&](Id id) { return arguments.getLastArgValue(id); };
+  auto read = [&](Id id, StringRef flag, double low, double high,
+                  double &place) -> Error {
+    if (!arguments.hasArg(id))
+      return Error::success();
+    Expected<double> value = parseReal(flag, text(id), low, high);
+    if (!value)
+      return value.takeError();
+    place = *value;
+    return Error::success();
+  };
+  if (arguments.hasArg(OPT_betas)) {
+    auto [first, second] = text(OPT_betas).split(',');
+    Expected<double> beta1 = parseReal("betas", first, 0, 0.9999999);
+    if (!beta1)
+      return beta1.takeError();
+    Expected<double> beta2 = parseReal("betas", second, 0, 0.9999999);
+    if (!beta2)
+      return beta2.takeError();
+    training.beta1 = *beta1;
+    training.beta2 = *beta2;
+  }
+  if (arguments.hasArg(OPT_optimizer))
+    if (auto name = choose("optimizer", text(OPT_optimizer), "adamw"); !name)
+      return name.takeError();
+  if (arguments.hasArg(OPT_recompute))
+    if (auto what = choose("recompute", text(OPT_recompute), "none block auto");
+        !what)
+      return what.takeError();
+  if (arguments.hasArg(OPT_residual)) {
+    auto type = choose("residual", text(OPT_residual), "fp32 bf16");
+    if (!type)
+      return type.takeError();
+    training.lowResidual = *type == "bf16";
+  }
+  if (Error error = read(OPT_eps, "eps", 0, 1, training.epsilon))
+    return error;
+  if (Error error =
+          read(OPT_weight_decay, "weight-decay", 0, 1e6, training.weightDecay))
+    return error;
+  if (Error error = read(OPT_clip, "clip", 0, 1e30, training.clip))
+    return error;
+  if (Error error = read(OPT_ema, "ema", 0, 1, training.emaDecay))
+    return error;
+  if (Error error = readPattern(arguments, OPT_trainable, "trainable",
+                                training.trainable))
+    return error;
+  return readPattern(arguments, OPT_freeze, "freeze", training.freeze);
 }
 
 /// Reads the flags that name a choice or a number into `flags`.
@@ -239,6 +333,33 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
   return Error::success();
 }
 
+/// Reads what the plan is to do, and what only that can be told.
+static Error readMode(const InputArgList &arguments, dit::Flags &flags) {
+  dit::PipelineOptions &pipeline = flags.compile.pipeline;
+  bool train = arguments.hasArg(OPT_train);
+  flags.modeGiven = train || arguments.hasArg(OPT_mode);
+  if (flags.modeGiven) {
+    Expected<std::string> mode =
+        choose("mode", arguments.getLastArgValue(OPT_mode, "train"),
+               "sample forward train");
+    if (!mode)
+      return mode.takeError();
+    if (train && *mode != "train")
+      return failure(Exit::Contradiction, "--train and --mode " + *mode +
+                                              ": a plan does one of them");
+    pipeline.mode = *mode == "sample"  ? dit::Mode::Sample
+                    : *mode == "train" ? dit::Mode::Train
+                                       : dit::Mode::Forward;
+  }
+  if (Error error = readTraining(arguments, pipeline.mode, pipeline.training))
+    return error;
+  if (pipeline.training.lowResidual && pipeline.precision != "bf16")
+    return failure(Exit::Contradiction,
+                   "--residual bf16 goes with --precision bf16, not " +
+                       pipeline.precision);
+  return Error::success();
+}
+
 /// The command line as the plan keeps it: no paths, so that the same model and
 /// flags give the same bytes anywhere.
 static std::vector<std::string> spell(const InputArgList &arguments) {
@@ -316,14 +437,8 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
       parsed.hasArg(OPT_opt_report) || flags.optReportJson;
   flags.timing = parsed.hasArg(OPT_timing);
   compile.pipeline.printAfter = parsed.getAllArgValues(OPT_print_ir_after);
-  flags.modeGiven = parsed.hasArg(OPT_mode);
-  if (flags.modeGiven) {
-    Expected<std::string> mode =
-        choose("mode", parsed.getLastArgValue(OPT_mode), "sample forward");
-    if (!mode)
-      return mode.takeError();
-    compile.pipeline.mode = *mode == "sample" ? Mode::Sample : Mode::Forward;
-  }
+  if (Error error = readMode(parsed, flags))
+    return std::move(error);
   if (flags.output.empty() && flags.emit.empty() && !flags.dryRun &&
       !flags.printPipeline)
     return failure(Exit::Usage,

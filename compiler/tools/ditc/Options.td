@@ -11,12 +11,14 @@ multiclass Value<string name, string meta, string help> {
 def grp_what : OptionGroup<"what">, HelpText<"What to compile">;
 def grp_weights : OptionGroup<"weights">, HelpText<"Weights">;
 def grp_model : OptionGroup<"model">, HelpText<"What the model is (guessed, and printed)">;
+def grp_train : OptionGroup<"train">, HelpText<"Training">;
 def grp_look : OptionGroup<"look">, HelpText<"Looking inside">;
 def grp_later : OptionGroup<"later">;
 
 let Group = grp_what in {
   def output : Separate<["-"], "o">, HelpText<"where the plan goes">, MetaVarName<"PLAN">;
-  defm mode : Value<"mode", "MODE", "sample (a denoiser's default), forward; train is not there yet">;
+  defm mode : Value<"mode", "MODE", "sample (a denoiser's default), forward, train">;
+  def train : Flag1<"train", "the same as --mode train">;
   defm batch : Value<"batch", "N", "pictures in one execution; under guidance the model sees 2 N (default 8)">;
   defm dim : Value<"dim", "NAME=N", "a value for a symbolic dimension">;
   defm target : Value<"target", "TARGET", "cpu (default), or cuda:sm_80, sm_89, sm_90, sm_100, several separated by commas">;
@@ -35,6 +37,18 @@ let Group = grp_model in {
   defm learned_sigma : Value<"learned-sigma", "auto|yes|no", "whether the model predicts its variance">;
   defm input_map : Value<"inputs", "PICTURE,TIMESTEP,LABELS", "the denoiser's inputs by name">;
 }
+let Group = grp_train in {
+  defm optimizer : Value<"optimizer", "NAME", "adamw">;
+  defm betas : Value<"betas", "B1,B2", "AdamW's decays (default 0.9,0.999)">;
+  defm eps : Value<"eps", "E", "AdamW's epsilon (default 1e-8)">;
+  defm weight_decay : Value<"weight-decay", "W", "AdamW's decay of weights (default 0)">;
+  defm ema : Value<"ema", "D", "decay of the averaged weights (default 0.9999)">;
+  defm clip : Value<"clip", "NORM", "largest norm of the gradients; 0 (default): any">;
+  defm residual : Value<"residual", "TYPE", "the residual stream: fp32 (default), bf16">;
+  defm recompute : Value<"recompute", "WHAT", "none (default): keep all activations">;
+  defm trainable : Value<"trainable", "REGEX", "train parameters with such names alone">;
+  defm freeze : Value<"freeze", "REGEX", "do not train parameters with such names">;
+}
 let Group = grp_look in {
   defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, fusion, lowering or memory and print the IR">;
   defm emit : Value<"emit", "FORM", "print dit, plan, llvm, asm or ptx instead of writing a plan">;
@@ -50,14 +64,13 @@ let Group = grp_look in {
   def version : Flag1<"version", "the version">;
 }
 
-// Training and parallelism: spelled so that the answer can say what is missing.
+// Parallelism: spelled so that the answer can say what is missing.
 let Group = grp_later, Flags = [HelpHidden] in {
-  def train : Flag<["--"], "train">;
   def external_weights : Flag<["--"], "external-weights">;
   def zero1 : Flag<["--"], "zero1">;
   def zero2 : Flag<["--"], "zero2">;
   def zero3 : Flag<["--"], "zero3">;
-  foreach name = ["zero", "zero-group", "dp", "sp", "sp-scheme", "hoist-steps", "optimizer", "betas", "eps", "weight-decay", "ema", "clip", "residual", "recompute", "trainable", "freeze"] in {
+  foreach name = ["zero", "zero-group", "dp", "sp", "sp-scheme"] in {
     def later_#!subst("-", "_", name) : Separate<["--"], name>;
     def later_eq_#!subst("-", "_", name) : Joined<["--"], name#"=">;
   }

@@ -39,6 +39,46 @@ dit.global @w parameter : tensor<4xf32> pieces [#dit.piece<name = "w", file = te
 
 // -----
 
+// expected-note @below {{the flat global is}}
+dit.global @flat state : tensor<128xf32>
+// expected-error @below {{of type 'tensor<4x16xf32>' cannot be at 60 of @flat}}
+dit.global @w parameter : tensor<4x16xf32> within @flat at 60
+
+// -----
+
+// expected-note @below {{the flat global is 'tensor<128xf32>'}}
+dit.global @flat state : tensor<128xf32>
+// expected-error @below {{cannot be at 64 of @flat: a flat global has rank 1, room for the member}}
+dit.global @w parameter : tensor<65xf32> within @flat at 64
+
+// -----
+
+// expected-note @below {{the flat global is}}
+dit.global @flat state : tensor<128xf32>
+// expected-error @below {{of type 'tensor<4xbf16>' cannot be at 0 of @flat}}
+dit.global @w parameter : tensor<4xbf16> within @flat at 0
+
+// -----
+
+dit.global @flat state : tensor<128xf32>
+// expected-note @below {{the flat global is}}
+dit.global @inner state : tensor<64xf32> within @flat at 0
+// expected-error @below {{cannot be at 0 of @inner}}
+dit.global @w parameter : tensor<4xf32> within @inner at 0
+
+// -----
+
+// expected-error @below {{no dit.global is named @nowhere}}
+dit.global @w parameter : tensor<4xf32> within @nowhere at 0
+
+// -----
+
+dit.global @flat state : tensor<128xf32>
+// expected-error @below {{cannot be packed within a flat global}}
+dit.global @w parameter : tensor<4x16xf32> within @flat at 0 packed #dit.packed<columns = 32, vnni = 1>
+
+// -----
+
 // expected-error @below {{only a parameter can be trainable}}
 dit.global @s state : tensor<4xf32> trainable
 

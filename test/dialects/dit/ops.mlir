@@ -9,6 +9,10 @@ dit.global @bias parameter : tensor<768xf32> trainable pieces [
 dit.global @latent state : tensor<8x1x32x32xf32>
 // CHECK: dit.global @weight parameter : tensor<768x192xbf16> packed <columns = 32, vnni = 2>
 dit.global @weight parameter : tensor<768x192xbf16> packed #dit.packed<columns = 32, vnni = 2>
+// CHECK: dit.global @flat state : tensor<128xf32>
+dit.global @flat state : tensor<128xf32>
+// CHECK: dit.global @member state : tensor<4x16xf32> within @flat at 64
+dit.global @member state : tensor<4x16xf32> within @flat at 64
 
 // CHECK-LABEL: @state
 func.func @state() {

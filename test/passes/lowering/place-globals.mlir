@@ -6,7 +6,7 @@
 #table = #dit.piece<name = "", file = tensor<3xf32>, view = [3], permutation = [0], target = [3], offset = [0], source = dense<1.0> : tensor<3xf32>>
 
 // 76 bytes take 128; what follows begins there.
-// CHECK: module attributes {plan.globals_bytes = 384 : i64, plan.weights_bytes = 128 : i64}
+// CHECK: module attributes {plan.globals_bytes = 1408 : i64, plan.weights_bytes = 192 : i64}
 // CHECK: dit.global @x input
 // CHECK-SAME: {plan.storage = #plan.storage<mapped = false, offset = 0, bytes = 76>}
 dit.global @x input : tensor<19xf32>
@@ -38,6 +38,22 @@ dit.global @seed input : tensor<1xi64>
 // CHECK: dit.global @zero constant
 // CHECK-SAME: mapped = false, offset = 320
 dit.global @zero constant : tensor<3xf32>
+// Members lie in their flat; the first values of parameters among them follow
+// what is mapped.
+// CHECK: dit.global @flat state
+// CHECK-SAME: mapped = false, offset = 384
+dit.global @flat state : tensor<256xf32>
+// CHECK: dit.global @member parameter
+// CHECK-SAME: {plan.storage = #plan.storage<mapped = false, offset = 640, bytes = 12, initial = 128>}
+// EXTERNAL: dit.global @member parameter
+// EXTERNAL-SAME: bytes = 12>
+dit.global @member parameter : tensor<3xf32> within @flat at 64 pieces [#one]
+// CHECK: dit.global @unused parameter
+// CHECK-SAME: {plan.storage = #plan.storage<mapped = false, offset = 896, bytes = 12>}
+dit.global @unused parameter : tensor<3xf32> within @flat at 128 pieces [#drawn]
+// CHECK: dit.global @average state
+// CHECK-SAME: {plan.storage = #plan.storage<mapped = false, offset = 1152, bytes = 12>}
+dit.global @average state : tensor<3xf32> within @flat at 192 pieces [#one]
 plan.function @f step = "forward" {
   %0 = plan.global @mapped 12
   %1 = plan.global @drawn 12

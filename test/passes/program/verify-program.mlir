@@ -70,3 +70,38 @@ module attributes {dit.mode = "sample", dit.sampling = {batch = 1 : i64, channel
   // expected-error@+1 {{is the sampler's latent and must be state of shape [1, 1, 2, 2]}}
   dit.global @latent state : tensor<2x1x2x2xf32>
 }
+
+// -----
+
+// expected-error@+1 {{trains, but has no 'dit.training'}}
+module attributes {dit.mode = "train"} {}
+
+// -----
+
+// expected-error@+1 {{'dit.training' names no global as pictures}}
+module attributes {dit.mode = "train", dit.training = {batch = 1 : i64}} {}
+
+// -----
+
+module attributes {dit.mode = "train"} {
+  dit.global @flat state : tensor<128xf32>
+  dit.global @a state : tensor<8xf32> within @flat at 0
+  func.func @run() attributes {dit.step = "update"} {
+    // expected-error@+1 {{uses @flat whole, but a member of it is used by the same function}}
+    %x = dit.read @flat : tensor<128xf32>
+    dit.write %x, @flat : tensor<128xf32>
+    // expected-note@+1 {{here}}
+    %a = dit.read @a : tensor<8xf32>
+    return
+  }
+}
+
+// -----
+
+module attributes {dit.mode = "train"} {
+  dit.global @flat state : tensor<256xf32>
+  // expected-error@+1 {{overlaps @b within @flat}}
+  dit.global @a state : tensor<8xf32> within @flat at 128
+  // expected-note@+1 {{which is here}}
+  dit.global @b state : tensor<80xf32> within @flat at 64
+}

@@ -1,0 +1,24 @@
+// RUN: not dit-opt %s --dit-program-train=prediction=flow 2>&1 | FileCheck %s --check-prefix=FLOW
+// RUN: not dit-opt %s --dit-program-train=prediction=v 2>&1 | FileCheck %s --check-prefix=VARIANCE
+// RUN: not dit-opt %s --dit-program-train=classes=12 2>&1 | FileCheck %s --check-prefix=CLASSES
+// RUN: not dit-opt %s --dit-program-train=learned-sigma=perhaps 2>&1 | FileCheck %s --check-prefix=SIGMA
+// RUN: dit-opt %s --dit-program-train="prediction=v learned-sigma=no" | FileCheck %s --check-prefix=VELOCITY
+
+// FLOW: is to be trained as a flow, which has no loss yet
+// VARIANCE: predicts its variance, whose loss needs prediction eps, not v
+// CLASSES: has a label table of 11 rows, too few for 12 classes
+// SIGMA: learned sigma must be auto, yes or no, not 'perhaps'
+
+// Without its variance the second half of the channels is not looked at.
+// VELOCITY: prediction = "v"
+// VELOCITY-LABEL: func.func @accumulate_first
+// VELOCITY-NOT: @vb
+// VELOCITY: return
+dit.global @table parameter : tensor<11x32xf32> trainable pieces [#dit.piece<name = "table", file = tensor<11x32xf32>, view = [11, 32], permutation = [0, 1], target = [11, 32], offset = [0, 0], source = unit>]
+func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>) -> tensor<2x2x4x4xf32>
+    attributes {dit.inputs = ["x", "t", "y"]} {
+  %table = dit.read @table : tensor<11x32xf32>
+  %e = dit.gather %table, %y : tensor<11x32xf32>, tensor<2xi64>
+  %p = tensor.expand_shape %e [[0], [1, 2, 3]] output_shape [2, 2, 4, 4] : tensor<2x32xf32> into tensor<2x2x4x4xf32>
+  return %p : tensor<2x2x4x4xf32>
+}
