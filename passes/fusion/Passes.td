@@ -1,8 +1,8 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
-// In this order: dit-reduce-along-lane, dit-fuse-epilogue, dit-match-bias (for
-// GPUs), dit-form-kernels, dit-fuse-gated-residual (for CPUs),
-// dit-verify-fused.
+// In this order: dit-expand-attention-grad (for GPUs), dit-reduce-along-lane,
+// dit-fuse-epilogue, dit-match-bias (for GPUs), dit-form-kernels,
+// dit-fuse-gated-residual (for CPUs), dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
@@ -17,6 +17,31 @@ class Dit_FusionPass<string flag> : Pass<flag, "::mlir::func::FuncOp"> {
 
 def Dit_ReportOption : Option<"report", "report", "bool", "false",
     "remark at the model's nodes what was fused, and what was not and why">;
+
+def ExpandAttentionGrad : Pass<"dit-expand-attention-grad", "::mlir::func::FuncOp"> {
+  let summary = "spell out gradients of attention that no library has";
+  let description = [{
+    cuDNN's fused gradient knows 16-bit types alone. At fp32, where training is
+    checked rather than run, the gradient becomes five products of all heads,
+    with the probabilities in memory, [batch, heads, queries, keys]:
+
+    ```mlir
+    %dq, %dk, %dv = dit.attention_grad %q, %k, %v output %o, %lse cotangent %do scale = 0.25 : tensor<8x64x4x16xf32>, …
+    ```
+    becomes
+    ```mlir
+    %qt = dit.transpose %q permutation = [0, 2, 1, 3] : tensor<8x64x4x16xf32>
+    %s = dit.matmul %qt, %kt {transpose_rhs} : … -> tensor<8x4x64x64xf32>
+    %p = math.exp %shifted : tensor<8x4x64x64xf32>
+    %dvt = dit.matmul %p, %dot {transpose_lhs} : … -> tensor<8x4x64x16xf32>
+    …
+    ```
+    Only for GPUs, first of the phase. Heads that share a head of keys are left
+    to the library, which refuses them at fp32.
+  }];
+  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
 
 def ReduceAlongLane : Dit_FusionPass<"dit-reduce-along-lane"> {
   let summary = "make every reduction one along the last dimension";

@@ -6,6 +6,7 @@
 // rounding of fp32 constants in rules (1/N, 2/√π): 6e-8.
 //
 //===----------------------------------------------------------------------===//
+#include "passes/fusion/Passes.h"
 #include "passes/program/Differentiate.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -13,6 +14,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 #include "test/passes/program/differentiate/Differences.h"
 #include "gtest/gtest.h"
 
@@ -28,6 +30,8 @@ struct Case {
   double low = -1, high = 1;
   /// The last argument is a constant.
   bool lastIsFixed = false;
+  /// Attention's gradient is spelled out, as for GPUs at fp32.
+  bool expandsAttention = false;
 };
 
 class RulesTest : public testing::TestWithParam<Case> {};
@@ -68,6 +72,12 @@ TEST_P(RulesTest, AgreesWithDifferences) {
   gradient.setType(builder.getFunctionType(gradient.getArgumentTypes(),
                                            end->getOperandTypes()));
   ASSERT_TRUE(succeeded(mlir::verify(*module)));
+  if (GetParam().expandsAttention) {
+    PassManager manager(&context);
+    manager.addNestedPass<func::FuncOp>(createExpandAttentionGrad());
+    ASSERT_TRUE(succeeded(manager.run(*module)));
+    EXPECT_TRUE(gradient.getOps<AttentionGradOp>().empty());
+  }
 
   std::vector<Numbers> slopes = evaluate(gradient, arguments);
   ASSERT_EQ(slopes.size(), inputs);
@@ -286,6 +296,12 @@ func.func @f(%q: tensor<2x3x4x2xf32>, %k: tensor<2x5x2x2xf32>, %v: tensor<2x5x2x
   return %o : tensor<2x3x4x3xf32>
 })",
      -2, 2, true},
+    {"attention_expanded", R"(
+func.func @f(%q: tensor<2x3x2x2xf32>, %k: tensor<2x5x2x2xf32>, %v: tensor<2x5x2x3xf32>, %m: tensor<2x1x3x5xf32>) -> tensor<2x3x2x3xf32> {
+  %o, %lse = dit.attention %q, %k, %v mask %m scale = 0.75 : tensor<2x3x2x2xf32>, tensor<2x5x2x2xf32>, tensor<2x5x2x3xf32>, tensor<2x1x3x5xf32>
+  return %o : tensor<2x3x2x3xf32>
+})",
+     -2, 2, true, true},
     {"gelu", R"(
 func.func @f(%x: tensor<2x9xf32>) -> (tensor<2x9xf32>, tensor<2x9xf32>) {
   %0 = dit.gelu %x approximate = tanh : tensor<2x9xf32>
