@@ -154,6 +154,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     return;
   case Phase::Fusion: {
     OpPassManager *functions = &manager.nest<func::FuncOp>();
+    if (options.isForGpu)
+      functions->addPass(createExpandAttentionGrad());
     functions->addPass(createReduceAlongLane());
     functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
