@@ -238,6 +238,12 @@ llvm::Error Trainer::readLosses(const Batch &batch, int64_t count,
   return llvm::Error::success();
 }
 
+/// Has the device run a function; the host goes on unless it is being timed.
+static llvm::Error start(Executor &executor, unsigned function,
+                         Timeline *timeline) {
+  return timeline ? executor.run(function, timeline) : executor.start(function);
+}
+
 llvm::Expected<StepResult>
 Trainer::step(int64_t step, BatchSource &source, Timeline *timeline,
               llvm::function_ref<llvm::Error()> beforeUpdate) {
@@ -252,18 +258,23 @@ Trainer::step(int64_t step, BatchSource &source, Timeline *timeline,
     if (llvm::Error error = writeBatch(*given))
       return std::move(error);
     if (llvm::Error error =
-            executor->run(i ? accumulate : accumulateFirst, timeline))
+            start(*executor, i ? accumulate : accumulateFirst, timeline))
       return std::move(error);
+    bool last = i + 1 == microBatches();
+    if (last && beforeUpdate)
+      if (llvm::Error error = beforeUpdate())
+        return std::move(error);
+    // The update does not wait until the host has seen the losses.
+    if (last)
+      if (llvm::Error error = start(*executor, update, timeline))
+        return std::move(error);
     if (llvm::Error error = readLosses(*given, batch(), result, samples))
       return std::move(error);
   }
+  if (llvm::Error error = executor->finish())
+    return std::move(error);
   result.mse /= static_cast<double>(samples);
   result.vb /= static_cast<double>(samples);
-  if (beforeUpdate)
-    if (llvm::Error error = beforeUpdate())
-      return std::move(error);
-  if (llvm::Error error = executor->run(update, timeline))
-    return std::move(error);
 
   llvm::Expected<std::vector<float>> norm =
       readValues<float>(training->gradient_norm());

@@ -38,8 +38,12 @@ static llvm::Error checkFlags(const Options &options) {
   if (training.lastLearningRate && training.schedule != "cosine")
     return failure(Exit::Contradiction,
                    "--last-lr belongs to --lr-schedule cosine");
-  if (training.nanLimit && training.onNan != "skip")
-    return failure(Exit::Contradiction, "--nan-limit belongs to --on-nan skip");
+  if (training.nanLimit && training.onNan.value_or("stop") == "stop")
+    return failure(Exit::Contradiction,
+                   "--nan-limit belongs to --on-nan skip and --on-nan rewind");
+  if (training.evalEvery && training.batchFile)
+    return failure(Exit::Contradiction,
+                   "--eval-every needs --data: --batch-file has no test part");
   if (training.sampleEvery.has_value() != training.samplePlan.has_value())
     return failure(Exit::Contradiction,
                    "--sample-every and --sample-plan belong together: the "

@@ -57,35 +57,80 @@ llvm::Error TrainLoop::save() {
 // Watching
 //===----------------------------------------------------------------------===//
 
-/// Applies the policy for losses that are not finite.
-llvm::Error TrainLoop::judge(const StepResult &result) {
-  if (!result.isBad()) {
-    badSteps = 0;
-    return llvm::Error::success();
-  }
-  ++badSteps;
+/// "step 12: the loss is nan, ...; not finite for 0001.png, 0007.png".
+std::string TrainLoop::describeBad(const StepResult &result) const {
   std::string text =
       llvm::formatv("step {0}: the loss is {1}, the gradient's norm {2}",
                     manifest.step, result.mse + result.vb, result.gradientNorm)
           .str();
-  if (!result.badSamples.empty()) {
-    constexpr size_t most = 8;
-    text += "; not finite for ";
-    for (size_t i = 0; i != std::min(most, result.badSamples.size()); ++i)
-      text += (i ? ", " : "") + source.describe(result.badSamples[i]);
-    if (result.badSamples.size() > most)
-      text += llvm::formatv(" and {0} more", result.badSamples.size() - most);
+  constexpr size_t most = 8;
+  const std::vector<int64_t> &bad = result.badSamples;
+  for (size_t i = 0; i != std::min(most, bad.size()); ++i)
+    text += (i ? ", " : "; not finite for ") + source.describe(bad[i]);
+  if (bad.size() > most)
+    text += llvm::formatv(" and {0} more", bad.size() - most);
+  return text;
+}
+
+/// Applies the policy for losses that are not finite.
+llvm::Error TrainLoop::judge(const StepResult &result) {
+  const std::string policy = options.training.onNan.value_or("stop");
+  if (!result.isBad()) {
+    if (policy == "skip")
+      badSteps = 0;
+    return llvm::Error::success();
   }
-  if (options.training.onNan == "skip") {
-    int64_t limit = options.training.nanLimit.value_or(defaultNanLimit);
-    terminal.warn(text + "; skipped");
-    if (badSteps < limit)
-      return llvm::Error::success();
-    text += llvm::formatv("; {0} such steps after each other", badSteps);
-  } else {
-    text += "; --on-nan skip leaves such steps out";
-  }
-  return explain(failure(Exit::Diverged, text));
+  std::string text = describeBad(result);
+  int64_t limit = options.training.nanLimit.value_or(defaultNanLimit);
+  if (policy == "stop")
+    return explain(failure(Exit::Diverged,
+                           text + "; --on-nan skip leaves such steps out"));
+  if (++badSteps >= limit)
+    return explain(failure(
+        Exit::Diverged,
+        text + llvm::formatv("; that was the {0}. such step", badSteps).str()));
+  if (policy == "rewind")
+    return rewind(text);
+  terminal.warn(text + "; skipped");
+  return llvm::Error::success();
+}
+
+/// Goes back to the newest checkpoint, and on with the samples that follow.
+llvm::Error TrainLoop::rewind(const std::string &why) {
+  if (llvm::Error error = writer.finish())
+    return explain(std::move(error));
+  llvm::Expected<std::optional<ResumePoint>> point = findResumePoint(run);
+  if (!point)
+    return point.takeError();
+  if (!*point)
+    return explain(failure(Exit::Diverged, why));
+  llvm::Expected<std::shared_ptr<const TrainingState>> state =
+      TrainingState::load((*point)->folder, loaded.file.metadata(),
+                          trainer.parameters());
+  if (!state)
+    return state.takeError();
+  if (llvm::Error error = trainer.restore(**state))
+    return error;
+  terminal.warn(why + "; back to '" + plan::escaped((*point)->folder) + "'");
+  lastSaved = lastLogged = manifest.step = (*point)->manifest.step;
+  return openFiles();
+}
+
+/// Opens metrics and events to go on after the steps that are done.
+llvm::Error TrainLoop::openFiles() {
+  llvm::Expected<MetricsFile> lines =
+      MetricsFile::open(run.path(), manifest.step);
+  if (!lines)
+    return lines.takeError();
+  metrics.reset();
+  metrics.emplace(std::move(*lines));
+  events.reset();
+  llvm::Expected<EventFile> records =
+      EventFile::create(run.path(), manifest.step);
+  if (!records)
+    return records.takeError();
+  events.emplace(std::move(*records));
+  return llvm::Error::success();
 }
 
 /// Writes a step's line and scalars.
@@ -169,14 +214,8 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
   manifest.samples = begin.samples;
   if (begin.step)
     lastSaved = begin.step;
-  llvm::Expected<MetricsFile> lines = MetricsFile::open(run.path(), begin.step);
-  if (!lines)
-    return lines.takeError();
-  metrics.emplace(std::move(*lines));
-  llvm::Expected<EventFile> records = EventFile::create(run.path(), begin.step);
-  if (!records)
-    return records.takeError();
-  events.emplace(std::move(*records));
+  if (llvm::Error error = openFiles())
+    return std::move(error);
 
   catchStopRequests();
   int64_t logEvery = options.training.logEvery.value_or(10);

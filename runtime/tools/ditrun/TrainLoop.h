@@ -42,7 +42,10 @@ public:
 private:
   llvm::Error save();
   llvm::Error explain(llvm::Error error);
+  std::string describeBad(const StepResult &result) const;
   llvm::Error judge(const StepResult &result);
+  llvm::Error rewind(const std::string &why);
+  llvm::Error openFiles();
   llvm::Error log(const StepResult &result, int64_t globalBatch);
   llvm::Expected<StepResult> oneStep();
   void showProgress(const StepResult &result, int64_t first, int64_t steps);
@@ -63,7 +66,7 @@ private:
   int64_t firstStep = 0;
   int64_t lastSaved = -1;
   int64_t lastLogged = 0;
-  int64_t badSteps = 0; // after each other
+  int64_t badSteps = 0; // after each other, or rewinds
   std::chrono::steady_clock::time_point lastTime;
   double smoothed = 0, smoothedWeight = 0;
 };

@@ -43,7 +43,7 @@ struct TrainingOptions {
   std::optional<int64_t> sampleEvery;
   std::optional<std::string> samplePlan;
   std::optional<std::string> savedGradients;
-  std::optional<std::string> onNan; // stop, skip
+  std::optional<std::string> onNan; // stop, skip, rewind
   std::optional<int64_t> nanLimit;
 };
 
