@@ -62,6 +62,18 @@ def ProgramSample : Dit_ProgramPass<"dit-program-sample"> {
     host fills for `prediction`; the IR is the same. z is the given noise where
     `use_noise` is not 0, else random stream 1 at (seed, step, picture).
 
+    With `hoist-steps` K, what depends on timestep and label alone (in a DiT the
+    embeddings, SiLU(c) and the modulations of all blocks; found by dependence,
+    see Conditioning.h) moves into
+
+    - `@prologue`, which the host runs before every K-th step: it computes that
+      for the timesteps of K steps and for every different label once, in
+      products of K · rows rows, and writes it to state globals
+      `@conditioning…` [K, rows, …].
+
+    The steps look up row `step mod K` of these. The weights of the modulations
+    are read every K steps; a third of DiT-XL/2's parameters are such weights.
+
     Everything is plain arith, math and dit ops: fusion makes the kernels.
   }];
   let options = [

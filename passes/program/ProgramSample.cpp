@@ -40,9 +40,9 @@ struct ProgramSample : dit::impl::ProgramSampleBase<ProgramSample> {
     SampleOptions options;
     func::FuncOp single = findFunction(module, "forward_single");
     if (failed(choose(model, *denoiser, options)) ||
-        failed(checkSingle(model, single, denoiser->batch)))
+        failed(checkSingle(model, single, denoiser->batch)) ||
+        failed(buildSampleProgram(module, *denoiser, options, model, single)))
       return signalPassFailure();
-    buildSampleProgram(module, *denoiser, options, model, single);
     model.erase();
     if (single)
       single.erase();
@@ -105,6 +105,9 @@ LogicalResult ProgramSample::choose(func::FuncOp model,
            << maxSteps.getValue();
   options.maxSteps = maxSteps;
   options.keepModelOutput = keepModelOutput;
+  if (hoistSteps >= 0)
+    options.hoistSteps = hoistSteps;
+  options.hoistRows = hoistRows;
   return success();
 }
 

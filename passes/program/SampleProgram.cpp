@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/program/SamplePrologue.h"
 
 using namespace mlir;
 using namespace dit;
@@ -29,6 +30,7 @@ public:
 
   void addGlobals(func::FuncOp model);
   void buildInit();
+  LogicalResult buildPrologue(func::FuncOp model, func::FuncOp single);
   void buildStep(StringRef name, func::FuncOp model, bool doubled);
   void describe();
 
@@ -70,6 +72,7 @@ private:
   SmallVector<int64_t> pictureShape;
   GlobalOp latent, labels, pictureNumbers, seed, step, timesteps, coefficients,
       guidance, noise, useNoise, modelOutput;
+  std::optional<SamplePrologue> prologue;
 };
 } // namespace
 
@@ -123,6 +126,24 @@ void SampleProgram::buildInit() {
   steps.write(splat(0, counter), step);
 }
 
+LogicalResult SampleProgram::buildPrologue(func::FuncOp model,
+                                           func::FuncOp single) {
+  prologue.emplace(
+      steps, denoiser,
+      SamplePrologue::Inputs{step, timesteps, labels, options.classes}, model,
+      single);
+  int64_t count =
+      options.hoistSteps.value_or(prologue->chooseSteps(options.hoistRows));
+  if (count == 0)
+    return success();
+  if (!prologue->isPossible())
+    return model.emitOpError("has no matrix product that depends on timestep "
+                             "and label alone: there is nothing to compute ")
+           << count << " steps ahead";
+  prologue->build(count);
+  return success();
+}
+
 /// What the model says of `x` at table row `at`, in fp32: of [x, x] with
 /// [labels, no label] if `doubled`.
 Value SampleProgram::callModel(func::FuncOp model, Value x, Value at,
@@ -150,7 +171,8 @@ Value SampleProgram::callModel(func::FuncOp model, Value x, Value at,
   RankedTensorType labelType = argumentType(denoiser.label);
   arguments[denoiser.label] =
       createCast(builder, loc, label, labelType.getElementType());
-  Value said = steps.inlineModel(model, arguments).front();
+  Value said =
+      steps.inlineModel(model, arguments, prologue->restore(model, at)).front();
   return createCast(builder, loc, said, builder.getF32Type());
 }
 
@@ -239,6 +261,7 @@ void SampleProgram::describe() {
   string("schedule", options.schedule);
   number("max_steps", options.maxSteps);
   number("default_cfg_channels", options.guidedChannels);
+  number("hoist_steps", prologue->getSteps());
   for (auto [name, global] :
        std::initializer_list<std::pair<StringRef, GlobalOp>>{
            {"latent", latent},
@@ -257,14 +280,17 @@ void SampleProgram::describe() {
   module->setAttr("dit.sampling", builder.getDictionaryAttr(fields));
 }
 
-void dit::buildSampleProgram(ModuleOp module, const Denoiser &denoiser,
-                             const SampleOptions &options, func::FuncOp model,
-                             func::FuncOp single) {
+LogicalResult dit::buildSampleProgram(ModuleOp module, const Denoiser &denoiser,
+                                      const SampleOptions &options,
+                                      func::FuncOp model, func::FuncOp single) {
   SampleProgram program(module, denoiser, options);
   program.addGlobals(model);
   program.buildInit();
+  if (failed(program.buildPrologue(model, single)))
+    return failure();
   program.buildStep("sample_step", model, /*doubled=*/true);
   if (single)
     program.buildStep("sample_step_single", single, /*doubled=*/false);
   program.describe();
+  return success();
 }

@@ -3,6 +3,7 @@
 
 #include "dialects/dit/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace dit;
@@ -25,7 +26,7 @@ GlobalOp StepBuilder::addGlobal(StringRef name, Role role,
   return global;
 }
 
-void StepBuilder::beginStep(StringRef name, StringRef step) {
+func::FuncOp StepBuilder::beginStep(StringRef name, StringRef step) {
   builder.setInsertionPointToEnd(module.getBody());
   auto function = func::FuncOp::create(builder, getLoc(), name,
                                        builder.getFunctionType({}, {}));
@@ -34,17 +35,30 @@ void StepBuilder::beginStep(StringRef name, StringRef step) {
   builder.setInsertionPointToStart(function.addEntryBlock());
   auto end = func::ReturnOp::create(builder, getLoc());
   builder.setInsertionPoint(end);
+  return function;
 }
 
-SmallVector<Value> StepBuilder::inlineModel(func::FuncOp model,
-                                            ValueRange arguments) {
+SmallVector<Value>
+StepBuilder::inlineModel(func::FuncOp model, ValueRange arguments,
+                         const DenseMap<Value, Value> &given) {
   IRMapping mapping;
   mapping.map(model.getArguments(), arguments);
-  for (Operation &op : model.getBody().front().without_terminator())
-    builder.clone(op, mapping);
+  SmallVector<Operation *> copies;
+  for (Operation &op : model.getBody().front().without_terminator()) {
+    copies.push_back(builder.clone(op, mapping));
+    for (Value result : op.getResults())
+      if (Value known = given.lookup(result))
+        mapping.map(result, known);
+  }
   SmallVector<Value> results;
   for (Value result : model.getBody().front().getTerminator()->getOperands())
     results.push_back(mapping.lookup(result));
+  DenseSet<Value> returned(results.begin(), results.end());
+  for (Operation *copy : llvm::reverse(copies))
+    if (!given.empty() && isOpTriviallyDead(copy) &&
+        llvm::none_of(copy->getResults(),
+                      [&](Value v) { return returned.contains(v); }))
+      copy->erase();
   return results;
 }
 

@@ -20,11 +20,15 @@ public:
 
   /// A new function `name` without arguments at the module's end, with
   /// `dit.step` = `step`; the builder stands before its return.
-  void beginStep(llvm::StringRef name, llvm::StringRef step);
+  mlir::func::FuncOp beginStep(llvm::StringRef name, llvm::StringRef step);
 
   /// Copies the body of `model`, called with `arguments`; gives its results.
-  llvm::SmallVector<mlir::Value> inlineModel(mlir::func::FuncOp model,
-                                             mlir::ValueRange arguments);
+  /// Values of the model that are `given` are not computed, nor what only they
+  /// need.
+  llvm::SmallVector<mlir::Value>
+  inlineModel(mlir::func::FuncOp model, mlir::ValueRange arguments,
+              const llvm::DenseMap<mlir::Value, mlir::Value> &given =
+                  llvm::DenseMap<mlir::Value, mlir::Value>());
 
   mlir::Value read(GlobalOp global);
   void write(mlir::Value value, GlobalOp global);

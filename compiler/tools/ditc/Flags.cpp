@@ -300,6 +300,11 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
       return error;
   if (flags.emit == "dit")
     pipeline.lastPhase = dit::Phase::Fusion;
+  if (arguments.hasArg(OPT_hoist_steps))
+    if (Error error =
+            take(pipeline.hoistSteps,
+                 parseNumber("hoist-steps", text(OPT_hoist_steps), 0, 1000)))
+      return error;
   if (arguments.hasArg(OPT_memory))
     if (Error error =
             take(flags.compile.memoryLimit, parseSize(text(OPT_memory))))

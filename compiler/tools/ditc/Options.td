@@ -24,6 +24,7 @@ let Group = grp_what in {
   defm target : Value<"target", "TARGET", "cpu (default), or cuda:sm_80, sm_89, sm_90, sm_100, several separated by commas">;
   defm cpu : Value<"cpu", "CPU", "native (default), x86-64-v3, x86-64-v4 or an LLVM processor name">;
   defm precision : Value<"precision", "TYPE", "fp32 (default on cpu), bf16 (default on cuda), fp16">;
+  defm hoist_steps : Value<"hoist-steps", "K", "sampling: compute what depends on timestep and label alone for K steps at once; 0: step by step (default: chosen, and printed)">;
   defm memory : Value<"memory", "SIZE", "refuse a plan whose peak is larger: 80GB, 512MiB">;
   defm image_size : Value<"image-size", "N", "built-in models: pictures of N x N (latents N/8; default 256)">;
 }

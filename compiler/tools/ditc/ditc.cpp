@@ -64,6 +64,13 @@ static void printReport(ArrayRef<Remark> report, bool asJson) {
     outs() << formatv("{0:2}", json::Value(std::move(objects))) << "\n";
 }
 
+/// Prints what was decided about the program, which people may want otherwise.
+static void printDecisions(ArrayRef<Remark> report) {
+  for (const Remark &remark : report)
+    if (remark.phase == Phase::Program)
+      errs() << remark.text << "\n";
+}
+
 /// What is asked for after the phases: the IR, the kernels, the cost or a plan.
 static Error produce(const Flags &flags, mlir::ModuleOp module) {
   if (flags.emit == "dit" || flags.emit == "plan") {
@@ -113,6 +120,8 @@ static Error compile(Flags &flags) {
     printReport(report, flags.optReportJson);
   if (error)
     return error;
+  if (!flags.quiet && !flags.compile.pipeline.report)
+    printDecisions(report);
   mlir::TimingScope output = root.nest("code and output");
   return produce(flags, *module);
 }

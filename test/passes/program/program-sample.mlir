@@ -2,7 +2,7 @@
 // RUN: dit-opt %s --dit-program-sample=keep-model-output --dit-verify-program | FileCheck %s --check-prefix=KEEP
 
 // One picture of 4 channels, 10 classes, learned sigma: three channels guided.
-// CHECK: module attributes {dit.mode = "sample", dit.sampling = {batch = 1 : i64, channels = 4 : i64, classes = 10 : i64, coefficients = "coefficients", default_cfg_channels = 3 : i64, guidance = "guidance", height = 2 : i64, labels = "labels", latent = "latent", learned_sigma = true, max_steps = 1000 : i64, model_output = "", noise = "noise", pictures = "pictures", prediction = "eps", schedule = "ddpm-linear", seed = "seed", step = "step", timesteps = "timesteps", use_noise = "use_noise", width = 3 : i64}}
+// CHECK: module attributes {dit.mode = "sample", dit.sampling = {batch = 1 : i64, channels = 4 : i64, classes = 10 : i64, coefficients = "coefficients", default_cfg_channels = 3 : i64, guidance = "guidance", height = 2 : i64, hoist_steps = 0 : i64, labels = "labels", latent = "latent", learned_sigma = true, max_steps = 1000 : i64, model_output = "", noise = "noise", pictures = "pictures", prediction = "eps", schedule = "ddpm-linear", seed = "seed", step = "step", timesteps = "timesteps", use_noise = "use_noise", width = 3 : i64}}
 module {
   dit.global @table parameter : tensor<11x48xf32>
   // CHECK: dit.global @latent state : tensor<1x4x2x3xf32>
