@@ -130,10 +130,13 @@ static void rowDotsAs(const void *a, int64_t aStride, const void *b,
     if (i != columns)
       sum = multiplyAdd(loadFirst<type>(a, fromA + i, columns - i),
                         loadFirst<type>(b, fromB + i, columns - i), sum);
-    float total = 0;
-    for (int lane = 0; lane != lanes; ++lane)
-      total += sum[lane];
-    dots[row] = total;
+    float parts[lanes];
+    storeUnaligned(parts, sum);
+#pragma clang loop unroll(full)
+    for (int step = lanes / 2; step != 0; step /= 2)
+      for (int lane = 0; lane != step; ++lane)
+        parts[lane] += parts[lane + step];
+    dots[row] = parts[0];
   }
 }
 
