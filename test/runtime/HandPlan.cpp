@@ -251,6 +251,12 @@ HandPlan dit::test::makeSamplePlan() {
   return hand;
 }
 
+void dit::test::addTrainedWeights(HandPlan &hand) {
+  addWeight(hand, "layer.weight", {16, 4}, std::vector<float>(64));
+  addWeight(hand, "layer.bias", {64}, std::vector<float>(64));
+  addWeight(hand, "table", {3}, {1, 2, 3});
+}
+
 /// A parameter, or its gradient or average, within a flat of 128 numbers.
 static void addMember(proto::Plan &plan, unsigned flat, llvm::StringRef name,
                       proto::Global::Role role, llvm::ArrayRef<int64_t> shape,

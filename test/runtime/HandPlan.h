@@ -40,6 +40,10 @@ HandPlan makeSamplePlan();
 /// [3] is in the weights section.
 HandPlan makeTrainPlan();
 
+/// Gives the sample plan the parameters of the train plan, which its model does
+/// not look at: so that it takes the weights of training.
+void addTrainedWeights(HandPlan &hand);
+
 /// A parameter @w of this shape, drawn by an init: for tests of Initialise.
 proto::Global makeDrawnGlobal(llvm::ArrayRef<int64_t> shape, proto::Init init);
 

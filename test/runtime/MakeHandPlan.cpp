@@ -11,6 +11,7 @@ using namespace dit;
 
 /// usage: make-hand-plan forward|sample|train PLAN [CHANGE]
 /// CHANGE: feature (needs one that no machine has), latent (4 channels),
+/// trained (has the parameters of the train plan),
 /// arena (needs more memory than there is), target (cuda).
 int main(int argc, char **argv) {
   if (argc < 3)
@@ -27,6 +28,8 @@ int main(int argc, char **argv) {
     hand.metadata.set_arena_bytes(uint64_t(1) << 44);
     hand.metadata.mutable_functions(0)->set_arena_bytes(uint64_t(1) << 44);
   }
+  if (change == "trained")
+    test::addTrainedWeights(hand);
   if (change == "latent") {
     // The same 64 values a picture, seen as four channels of 4 x 4.
     proto::Sampling &sampling = *hand.metadata.mutable_sampling();

@@ -1,5 +1,7 @@
 //===- AttentionTest.cpp - Attention on a GPU against a double loop -------===//
 
+#include "compiler/codegen/gpu/FlashAttention.h"
+#include "runtime/devices/cuda/CudaContext.h"
 #include "runtime/plan/Failure.h"
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
@@ -11,6 +13,7 @@ using namespace dit::test;
 using dit::plan::ElementType;
 using dit::plan::Exit;
 using dit::runtime::Executor;
+using dit::runtime::cuda::CudaContext;
 
 static constexpr ElementType F16 = ElementType::F16, BF16 = ElementType::BF16;
 
@@ -28,6 +31,7 @@ struct Case {
   bool logSumExp = false;
   uint64_t workspace = 1024;
   Mask mask = Mask::None;
+  bool ours = false, narrow = false; // our kernel, and which
 };
 
 class CudaAttentionTest : public ::testing::TestWithParam<Case> {};
@@ -65,6 +69,20 @@ static void buildMask(const Case &test, Problem &p) {
   }
 }
 
+/// Has our kernel do it instead of the library.
+static void takeOurKernel(const Case &test, Problem &p) {
+  auto [wide, narrow] = codegen::getFlashQueryBlocks(test.dim);
+  int64_t block = test.narrow ? narrow : wide;
+  proto::FlashAttention *flash = p.attention.mutable_flash();
+  flash->set_part(codegen::getFlashAttentionPart(test.dim));
+  flash->set_symbol(codegen::getFlashAttentionSymbol(test.dim, block).str());
+  flash->set_query_block(block);
+  flash->set_shared_bytes(
+      codegen::getFlashAttentionSharedBytes(test.dim, block));
+  p.plan.setPtx(codegen::getFlashAttentionPtx(test.dim), "sm_90a",
+                flash->part());
+}
+
 static void build(const Case &test, Problem &p) {
   int64_t keyHeads = test.heads / test.group;
   int64_t sizeQ = test.batch * test.queries * test.heads * test.dim;
@@ -99,6 +117,8 @@ static void build(const Case &test, Problem &p) {
                                        test.keys, 2, keyHeads, test.dim);
   *attention.mutable_output() = makeOperand(
       p.plan.place(p.output), test.queries, 1, test.heads, test.dim);
+  if (test.ours)
+    takeOurKernel(test, p);
 }
 
 /// One output row and its log-sum-exp, in double.
@@ -136,10 +156,22 @@ reference(const Case &test, const Problem &p, int64_t batch, int64_t head,
   return {output, largest + std::log(sum)};
 }
 
+/// Our kernel is for one architecture.
+static bool isHopper() {
+  llvm::Expected<std::unique_ptr<CudaContext>> context = CudaContext::create();
+  if (!context) {
+    llvm::consumeError(context.takeError());
+    return false;
+  }
+  return (*context)->gpu().sm == 90;
+}
+
 TEST_P(CudaAttentionTest, EqualsADoubleLoop) {
   if (!hasGpu())
     GTEST_SKIP() << "no GPU";
   const Case &test = GetParam();
+  if (test.ours && !isHopper())
+    GTEST_SKIP() << "no Hopper";
   Problem p;
   build(test, p);
   *p.plan.add().mutable_attention() = p.attention;
@@ -236,6 +268,75 @@ INSTANTIATE_TEST_SUITE_P(
              .mask = Mask::Keys},
         Case{"bf16_long", BF16, 1, 2, 4096, 4096, 72}),
     [](const auto &info) { return std::string(info.param.name); });
+
+/// Every head dimension, with tokens that end within and at blocks of 64 keys
+/// and of queries, as many keys as stages of copies and more.
+static std::vector<Case> ourCases() {
+  std::vector<Case> cases;
+  constexpr std::pair<int64_t, int64_t> tokens[] = {
+      {1, 1}, {49, 49}, {64, 64}, {65, 130}, {256, 256}, {300, 77}, {513, 449}};
+  for (int64_t dim = 48; dim <= 128; dim += 8)
+    for (auto [queries, keys] : tokens)
+      for (bool narrow : {false, true})
+        cases.push_back({.name = "",
+                         .type = BF16,
+                         .batch = 2,
+                         .heads = 3,
+                         .queries = queries,
+                         .keys = keys,
+                         .dim = dim,
+                         .logSumExp = true,
+                         .workspace = 0,
+                         .ours = true,
+                         .narrow = narrow});
+  Case large = {.name = "",
+                .type = BF16,
+                .batch = 1,
+                .heads = 2,
+                .queries = 4096,
+                .keys = 4096,
+                .dim = 72,
+                .ours = true};
+  cases.push_back(large);
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ours, CudaAttentionTest,
+                         ::testing::ValuesIn(ourCases()), [](const auto &info) {
+                           const Case &test = info.param;
+                           return "d" + std::to_string(test.dim) + "_" +
+                                  std::to_string(test.queries) + "_" +
+                                  std::to_string(test.keys) +
+                                  (test.narrow ? "_narrow" : "_wide");
+                         });
+
+TEST(CudaFlashAttentionTest, GivesTheSameBitsEachTime) {
+  if (!hasGpu() || !isHopper())
+    GTEST_SKIP() << "no Hopper";
+  Problem p;
+  build({.name = "",
+         .type = BF16,
+         .batch = 8,
+         .heads = 16,
+         .queries = 1000,
+         .keys = 1000,
+         .dim = 72,
+         .ours = true},
+        p);
+  *p.plan.add().mutable_attention() = p.attention;
+  llvm::Expected<Executor *> executor = p.plan.load();
+  ASSERT_TRUE(static_cast<bool>(executor))
+      << plan::describe(executor.takeError()).second;
+  writeValues(**executor, p.q, p.valuesQ);
+  writeValues(**executor, p.kv, p.valuesKv);
+  runForward(**executor);
+  std::vector<float> first = readValues(**executor, p.output);
+  for (int run = 0; run != 5; ++run) {
+    poison(**executor, p.output);
+    runForward(**executor);
+    EXPECT_EQ(readValues(**executor, p.output), first);
+  }
+}
 
 TEST(CudaAttentionRefusalTest, WhatIsNotSupportedIsNamedWithTheShape) {
   if (!hasGpu())

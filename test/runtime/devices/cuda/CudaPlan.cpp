@@ -114,12 +114,14 @@ proto::Place CudaPlan::arena(uint64_t bytes) {
   return place;
 }
 
-void CudaPlan::setPtx(llvm::StringRef text, llvm::StringRef arch) {
+void CudaPlan::setPtx(llvm::StringRef text, llvm::StringRef arch,
+                      llvm::StringRef part) {
   code.assign(text.begin(), text.end());
   proto::Image *image = view.metadata.add_images();
   image->set_kind(proto::Image::PTX);
   image->set_arch(arch.str());
   image->set_bytes(code.size());
+  image->set_part(part.str());
 }
 
 unsigned CudaPlan::addKernel(llvm::StringRef symbol, int64_t threads,

@@ -34,7 +34,8 @@ public:
   proto::Place arena(uint64_t bytes);
 
   /// PTX (for sm_80 the driver compiles it for every GPU since).
-  void setPtx(llvm::StringRef text, llvm::StringRef arch = "sm_80");
+  void setPtx(llvm::StringRef text, llvm::StringRef arch = "sm_80",
+              llvm::StringRef part = "");
   /// A kernel of the PTX; its number.
   unsigned addKernel(llvm::StringRef symbol, int64_t threads,
                      int64_t sharedBytes = 0);

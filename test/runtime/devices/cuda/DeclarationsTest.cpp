@@ -186,6 +186,7 @@ static_assert(dnn<&cudnnBackendExecute, &CudnnApi::execute>);
 static_assert(int(DnnNotSupported) == CUDNN_STATUS_NOT_SUPPORTED);
 static_assert(
     int(PointwiseDescriptor) == CUDNN_BACKEND_POINTWISE_DESCRIPTOR &&
+    int(EngineDescriptor) == CUDNN_BACKEND_ENGINE_DESCRIPTOR &&
     int(EngineConfigDescriptor) == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR &&
     int(EngineHeuristicsDescriptor) == CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR &&
     int(ExecutionPlanDescriptor) == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR &&
@@ -196,13 +197,16 @@ static_assert(
     int(MatmulDescriptor) == CUDNN_BACKEND_MATMUL_DESCRIPTOR &&
     int(MatmulOperation) == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR &&
     int(ReductionDescriptor) == CUDNN_BACKEND_REDUCTION_DESCRIPTOR &&
-    int(ReductionOperation) == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    int(ReductionOperation) == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR &&
+    int(ReshapeOperation) == CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
 static_assert(
     int(PointwiseMode) == CUDNN_ATTR_POINTWISE_MODE &&
     int(PointwiseMathPrecision) == CUDNN_ATTR_POINTWISE_MATH_PREC &&
     int(HeuristicsMode) == CUDNN_ATTR_ENGINEHEUR_MODE &&
     int(HeuristicsGraph) == CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH &&
     int(HeuristicsResults) == CUDNN_ATTR_ENGINEHEUR_RESULTS &&
+    int(EngineConfigEngine) == CUDNN_ATTR_ENGINECFG_ENGINE &&
+    int(EngineNumericalNotes) == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE &&
     int(PlanHandle) == CUDNN_ATTR_EXECUTION_PLAN_HANDLE &&
     int(PlanEngineConfig) == CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG &&
     int(PlanWorkspaceBytes) == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE &&
@@ -233,13 +237,16 @@ static_assert(
     int(ReductionComputeType) == CUDNN_ATTR_REDUCTION_COMP_TYPE &&
     int(ReductionOperationX) == CUDNN_ATTR_OPERATION_REDUCTION_XDESC &&
     int(ReductionOperationY) == CUDNN_ATTR_OPERATION_REDUCTION_YDESC &&
-    int(ReductionOperationDescriptor) == CUDNN_ATTR_OPERATION_REDUCTION_DESC);
+    int(ReductionOperationDescriptor) == CUDNN_ATTR_OPERATION_REDUCTION_DESC &&
+    int(ReshapeOperationX) == CUDNN_ATTR_OPERATION_RESHAPE_XDESC &&
+    int(ReshapeOperationY) == CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
 static_assert(int(TypeHandle) == CUDNN_TYPE_HANDLE &&
               int(TypeDataType) == CUDNN_TYPE_DATA_TYPE &&
               int(TypeBoolean) == CUDNN_TYPE_BOOLEAN &&
               int(TypeInt64) == CUDNN_TYPE_INT64 &&
               int(TypePointer) == CUDNN_TYPE_VOID_PTR &&
               int(TypeHeuristicsMode) == CUDNN_TYPE_HEUR_MODE &&
+              int(TypeNumericalNote) == CUDNN_TYPE_NUMERICAL_NOTE &&
               int(TypePointwiseMode) == CUDNN_TYPE_POINTWISE_MODE &&
               int(TypeDescriptor) == CUDNN_TYPE_BACKEND_DESCRIPTOR &&
               int(TypeReductionOperator) == CUDNN_TYPE_REDUCTION_OPERATOR_TYPE);
@@ -254,3 +261,5 @@ static_assert(int(DnnSum) == CUDNN_REDUCE_TENSOR_ADD &&
               int(DnnMax) == CUDNN_REDUCE_TENSOR_MAX);
 static_assert(int(DnnFallback) == CUDNN_HEUR_MODE_FALLBACK &&
               int(DnnModeA) == CUDNN_HEUR_MODE_A);
+static_assert(int(DnnNondeterministic) == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
+              dnnNumericalNotes >= CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
