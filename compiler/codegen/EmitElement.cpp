@@ -230,6 +230,14 @@ Value KernelEmitter::emitElementwise(Operation *op, const Index &index) {
                               : emitGeluErf(lanes, operands[0]),
                        element);
   }
+  if (auto gradient = dyn_cast<GeluGradOp>(op)) {
+    bool isTanh = gradient.getApproximate() == Approximate::Tanh;
+    if (!isTanh && element.isF64())
+      return fail(op, "erf has no fp64 form");
+    Value slope = isTanh ? emitGeluTanhSlope(lanes, operands[0])
+                         : emitGeluErfSlope(lanes, operands[0]);
+    return lanes.round(lanes.mul(operands[1], slope), element);
+  }
   if (isa<SigmoidOp>(op))
     return lanes.round(emitSigmoid(lanes, operands[0]), element);
   if (Value value = emitMath(op, operands))

@@ -80,7 +80,7 @@ Index codegen::mapView(IndexTable &table, Operation *view, const Index &index) {
 }
 
 bool codegen::isElementwise(Operation *op) {
-  if (isa<GeluOp, SigmoidOp>(op))
+  if (isa<GeluOp, GeluGradOp, SigmoidOp>(op))
     return true;
   StringRef dialect = op->getName().getDialectNamespace();
   return (dialect == "arith" || dialect == "math") && op->getNumOperands() > 0;

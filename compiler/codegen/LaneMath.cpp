@@ -332,6 +332,32 @@ Value dit::codegen::emitGeluTanh(LaneBuilder &lanes, Value x) {
   return lanes.divideFast(x, lanes.add(emitExp(lanes, minusTwoU), 1.0));
 }
 
+Value dit::codegen::emitGeluErfSlope(LaneBuilder &lanes, Value x) {
+  Value half = lanes.constant(x.getType(), 0.5);
+  Value below = lanes.fma(
+      half, emitErf(lanes, lanes.mul(x, 0.70710678118654752440)), half);
+  Value bell = lanes.mul(emitExp(lanes, lanes.mul(lanes.mul(x, x), -0.5)),
+                         0.39894228040143267794);
+  return lanes.fma(x, bell, below);
+}
+
+Value dit::codegen::emitGeluTanhSlope(LaneBuilder &lanes, Value x) {
+  // Beyond it is 0 or 1, and e^-2u would not be finite.
+  x = atMost(lanes, atLeast(lanes, x, -10), 10);
+  Value square = lanes.mul(x, x);
+  Value inner = lanes.fma(square, lanes.constant(x.getType(), 0.044715), 1.0);
+  Value power =
+      emitExp(lanes, lanes.mul(lanes.mul(x, -1.5957691216057308), inner));
+  Value s =
+      lanes.divideFast(lanes.constant(x.getType(), 1.0), lanes.add(power, 1.0));
+  Value slope = lanes.mul(
+      lanes.fma(square, lanes.constant(x.getType(), 3 * 0.044715), 1.0),
+      1.5957691216057308);
+  // 1 − s without cancellation.
+  Value rest = lanes.mul(power, s);
+  return lanes.fma(lanes.mul(x, slope), lanes.mul(s, rest), s);
+}
+
 Value dit::codegen::emitPower(LaneBuilder &lanes, Value x, double y) {
   double size = std::fabs(y);
   if (size == 0.5) {

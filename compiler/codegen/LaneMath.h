@@ -32,6 +32,10 @@ mlir::Value emitSigmoid(LaneBuilder &lanes, mlir::Value x);
 mlir::Value emitGeluErf(LaneBuilder &lanes, mlir::Value x);
 /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as x / (1 + e^-2u).
 mlir::Value emitGeluTanh(LaneBuilder &lanes, mlir::Value x);
+/// The slopes of both at x: Φ(x) + x·φ(x), and s + x·s(1 − s)·2u' with
+/// s = 1 / (1 + e^-2u).
+mlir::Value emitGeluErfSlope(LaneBuilder &lanes, mlir::Value x);
+mlir::Value emitGeluTanhSlope(LaneBuilder &lanes, mlir::Value x);
 /// x^y for one constant y: products for small whole y, roots for ±½, e^(y ln x)
 /// in fp64 else.
 mlir::Value emitPower(LaneBuilder &lanes, mlir::Value x, double y);

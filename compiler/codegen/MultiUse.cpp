@@ -28,7 +28,7 @@ int MultiUse::costOf(Operation *op) {
     cost += lookup;
   else if (isa<RandomOp>(op))
     cost += 10 * function;
-  else if (isa<GeluOp, SigmoidOp, SoftmaxOp>(op) ||
+  else if (isa<GeluOp, GeluGradOp, SigmoidOp, SoftmaxOp>(op) ||
            op->getName().getDialectNamespace() == "math")
     cost += function;
   else if (isa<ReduceOp>(op))

@@ -47,7 +47,7 @@ int64_t dit::getWeight(Operation *op) {
   if (isa<arith::DivFOp, arith::DivSIOp, arith::RemSIOp, math::SqrtOp,
           math::RsqrtOp, LayerNormOp, RmsNormOp>(op))
     return 4;
-  if (isa<SigmoidOp, GeluOp, SoftmaxOp, RandomOp>(op) ||
+  if (isa<SigmoidOp, GeluOp, GeluGradOp, SoftmaxOp, RandomOp>(op) ||
       (isa<math::MathDialect>(op->getDialect()) &&
        !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::FloorOp,
             math::CeilOp, math::CopySignOp, math::RoundOp, math::RoundEvenOp,

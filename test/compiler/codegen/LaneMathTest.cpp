@@ -200,6 +200,37 @@ TEST_P(LaneMath, activations) {
   EXPECT_EQ(y[3], 0);
 }
 
+TEST_P(LaneMath, geluSlopes) {
+  auto erfSlope = [](double x) {
+    return 0.5 * (1 + std::erf(x / std::sqrt(2.0))) +
+           x * std::exp(-x * x / 2) / std::sqrt(2 * M_PI);
+  };
+  auto tanhSlope = [](double x) {
+    double a = std::sqrt(2 / M_PI);
+    double t = std::tanh(a * (x + 0.044715 * x * x * x));
+    return 0.5 * (1 + t) +
+           0.5 * x * (1 - t * t) * a * (1 + 3 * 0.044715 * x * x);
+  };
+  // Values up to 1.13.
+  EXPECT_LT(worstAbsolute("%one = arith.constant dense<1.0> : !x\n"
+                          "%y = dit.gelu_grad %x, %one approximate = none : !x",
+                          sweep(-8, 8), erfSlope),
+            5e-7);
+  EXPECT_LT(worstAbsolute("%one = arith.constant dense<1.0> : !x\n"
+                          "%y = dit.gelu_grad %x, %one approximate = tanh : !x",
+                          sweep(-8, 8), tanhSlope),
+            5e-7);
+  std::vector<double> y =
+      apply("%two = arith.constant dense<2.0> : !x\n"
+            "%y = dit.gelu_grad %x, %two approximate = tanh : !x",
+            {-1e30, -50, 0, 50, 1e10});
+  EXPECT_EQ(y[0], 0);
+  EXPECT_EQ(y[1], 0);
+  EXPECT_EQ(y[2], 1);
+  EXPECT_EQ(y[3], 2);
+  EXPECT_EQ(y[4], 2);
+}
+
 TEST_P(LaneMath, roundingToWholeNumbers) {
   std::vector<float> x = {0.5f,        -0.5f, 1.5f,       2.5f, -2.5f,
                           0.49999997f, -1.2f, 8388609.0f, 1e30f};
