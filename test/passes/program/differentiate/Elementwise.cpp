@@ -42,6 +42,8 @@ static bool holds(arith::CmpIPredicate predicate, double a, double b) {
     return a < b;
   case arith::CmpIPredicate::sgt:
     return a > b;
+  case arith::CmpIPredicate::sge:
+    return a >= b;
   default:
     ADD_FAILURE() << "an unknown comparison of integers";
     return false;
