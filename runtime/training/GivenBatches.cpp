@@ -19,8 +19,9 @@ using dit::plan::failure;
 
 /// An array of the file as `T`, whose shape must be [steps, batch] + `rest`.
 template <typename T>
-static llvm::Error take(llvm::StringRef path, const char *name,
-                        ElementType type, std::vector<int64_t> &leading,
+static llvm::Error take(llvm::StringRef flag, llvm::StringRef path,
+                        const char *name, ElementType type,
+                        std::vector<int64_t> &leading,
                         llvm::ArrayRef<int64_t> rest, std::vector<T> &values) {
   llvm::Expected<Array> array = readArray(path, {name});
   if (!array)
@@ -32,14 +33,14 @@ static llvm::Error take(llvm::StringRef path, const char *name,
   expected.insert(expected.end(), rest.begin(), rest.end());
   if (leading.empty() || shape != llvm::ArrayRef(expected))
     return failure(Exit::Contradiction,
-                   "--batch-file: " + llvm::Twine(name) + " is " +
+                   flag + ": " + llvm::Twine(name) + " is " +
                        plan::printShape(shape) + ", expected [steps, batch" +
                        (rest.empty() ? "" : ", C, H, W") +
                        "] = " + plan::printShape(expected));
   bool lossy = false;
   Array converted = convertArray(*array, type, lossy);
   if (lossy)
-    return failure(Exit::Malformed, "--batch-file: " + llvm::Twine(name) +
+    return failure(Exit::Malformed, flag + ": " + llvm::Twine(name) +
                                         " has values that are no " +
                                         plan::elementName(type));
   values.resize(converted.elements());
@@ -48,22 +49,24 @@ static llvm::Error take(llvm::StringRef path, const char *name,
 }
 
 llvm::Expected<std::unique_ptr<GivenBatches>>
-GivenBatches::open(llvm::StringRef path, const proto::Training &training) {
+GivenBatches::open(llvm::StringRef flag, llvm::StringRef path,
+                   const proto::Training &training) {
   std::unique_ptr<GivenBatches> file(new GivenBatches);
+  file->flag = flag.str();
   std::vector<int64_t> leading;
   const int64_t picture[] = {training.channels(), training.height(),
                              training.width()};
-  if (llvm::Error error =
-          take(path, "x0", ElementType::F32, leading, picture, file->pictures))
+  if (llvm::Error error = take(flag, path, "x0", ElementType::F32, leading,
+                               picture, file->pictures))
+    return std::move(error);
+  if (llvm::Error error = take(flag, path, "noise", ElementType::F32, leading,
+                               picture, file->noise))
     return std::move(error);
   if (llvm::Error error =
-          take(path, "noise", ElementType::F32, leading, picture, file->noise))
+          take(flag, path, "t", ElementType::I64, leading, {}, file->t))
     return std::move(error);
-  if (llvm::Error error =
-          take(path, "t", ElementType::I64, leading, {}, file->t))
-    return std::move(error);
-  if (llvm::Error error =
-          take(path, "labels", ElementType::I64, leading, {}, file->labels))
+  if (llvm::Error error = take(flag, path, "labels", ElementType::I64, leading,
+                               {}, file->labels))
     return std::move(error);
   file->stepCount = leading[0];
   file->stepBatch = leading[1];
@@ -72,21 +75,20 @@ GivenBatches::open(llvm::StringRef path, const proto::Training &training) {
   if (file->stepCount == 0 || file->stepBatch == 0 ||
       file->stepBatch % file->batch != 0)
     return failure(Exit::Contradiction,
-                   "--batch-file: a step has " + llvm::Twine(leading[1]) +
+                   flag + ": a step has " + llvm::Twine(leading[1]) +
                        " samples, which is no multiple of the plan's batch " +
                        llvm::Twine(file->batch) + ": compile with --batch " +
                        llvm::Twine(leading[1]));
   for (int64_t label : file->labels)
     if (label < 0 || label > training.classes())
-      return failure(Exit::Contradiction, "--batch-file: label " +
-                                              llvm::Twine(label) +
-                                              "; the model has 0 to " +
-                                              llvm::Twine(training.classes()) +
-                                              ", the last for no label");
+      return failure(
+          Exit::Contradiction,
+          flag + ": label " + llvm::Twine(label) + "; the model has 0 to " +
+              llvm::Twine(training.classes()) + ", the last for no label");
   for (int64_t t : file->t)
     if (t < 0 || t >= training.timesteps())
       return failure(Exit::Contradiction,
-                     "--batch-file: t = " + llvm::Twine(t) + " of " +
+                     flag + ": t = " + llvm::Twine(t) + " of " +
                          llvm::Twine(training.timesteps()));
   file->samples.resize(file->labels.size());
   std::iota(file->samples.begin(), file->samples.end(), 0);
@@ -95,7 +97,7 @@ GivenBatches::open(llvm::StringRef path, const proto::Training &training) {
 
 llvm::Expected<Batch> GivenBatches::next() {
   if (position + batch > static_cast<int64_t>(samples.size()))
-    return failure(Exit::Contradiction, "--batch-file has " +
+    return failure(Exit::Contradiction, flag + " has " +
                                             llvm::Twine(stepCount) +
                                             " steps, and all are done");
   auto part = [&](const auto &values, int64_t size) {
@@ -109,5 +111,5 @@ llvm::Expected<Batch> GivenBatches::next() {
 
 std::string GivenBatches::describe(int64_t sample) const {
   return "step " + std::to_string(sample / stepBatch) + " row " +
-         std::to_string(sample % stepBatch) + " of --batch-file";
+         std::to_string(sample % stepBatch) + " of " + flag;
 }

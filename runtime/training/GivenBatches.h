@@ -14,9 +14,11 @@ namespace dit::runtime {
 /// of the plan's batch, which must divide the file's.
 class GivenBatches : public BatchSource {
 public:
-  /// Exit::Contradiction where shapes, labels or timesteps are not the plan's.
+  /// `flag` names the file in errors. Exit::Contradiction where shapes, labels
+  /// or timesteps are not the plan's.
   static llvm::Expected<std::unique_ptr<GivenBatches>>
-  open(llvm::StringRef path, const proto::Training &training);
+  open(llvm::StringRef flag, llvm::StringRef path,
+       const proto::Training &training);
 
   int64_t steps() const { return stepCount; }
   /// Samples of a step.
@@ -31,6 +33,7 @@ public:
 private:
   GivenBatches() = default;
 
+  std::string flag;
   std::vector<float> pictures, noise;
   std::vector<int64_t> labels, t, samples;
   int64_t stepCount = 0, stepBatch = 0, batch = 0, elements = 0;

@@ -2,8 +2,8 @@
 
 #include "runtime/tools/ditrun/SampleGrid.h"
 #include "runtime/tools/ditrun/TrainBench.h"
+#include "runtime/tools/ditrun/TrainData.h"
 #include "runtime/tools/ditrun/TrainLoop.h"
-#include "runtime/training/GivenBatches.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -41,9 +41,9 @@ static llvm::Error checkFlags(const Options &options) {
   if (training.nanLimit && training.onNan.value_or("stop") == "stop")
     return failure(Exit::Contradiction,
                    "--nan-limit belongs to --on-nan skip and --on-nan rewind");
-  if (training.evalEvery && training.batchFile)
+  if (training.evalData && !training.evalEvery)
     return failure(Exit::Contradiction,
-                   "--eval-every needs --data: --batch-file has no test part");
+                   "--eval-data belongs to --eval-every N");
   if (training.sampleEvery.has_value() != training.samplePlan.has_value())
     return failure(Exit::Contradiction,
                    "--sample-every and --sample-plan belong together: the "
@@ -191,17 +191,69 @@ begin(const Options &options, Trainer &trainer, const LoadedPlan &loaded,
 // The run
 //===----------------------------------------------------------------------===//
 
-/// Trains, or times training, on the batches of a source.
-static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
-                                    BatchSource &source, int64_t steps,
-                                    int64_t globalBatch, Terminal &terminal) {
-  TrainerOptions with = makeTrainerOptions(
-      options, loaded.file.metadata().training(), steps, globalBatch);
+/// Evaluates the averages every so many steps, and at the end.
+static TrainLoop::Watcher evaluator(const Options &options, Trainer &trainer,
+                                    EvaluationData &data, int64_t steps,
+                                    Terminal &terminal) {
+  int64_t every = *options.training.evalEvery;
+  return [=, &trainer, &data, &terminal](int64_t step, MetricsFile &metrics,
+                                         EventFile &events) -> llvm::Error {
+    if (step % every != 0 && step != steps)
+      return llvm::Error::success();
+    if (llvm::Error error = data.source->seek(0))
+      return error;
+    llvm::Expected<std::pair<double, double>> result =
+        trainer.evaluate(*data.source, data.samples);
+    if (!result)
+      return result.takeError();
+    auto [mse, vb] = *result;
+    terminal.note("step " + llvm::Twine(step) + ": evaluated mse " +
+                  printNumber(mse) + ", vb " + printNumber(vb));
+    if (llvm::Error error = metrics.add(encodeEvaluation(step, mse, vb)))
+      return error;
+    return events.addScalars(step, {{"eval/mse", mse}, {"eval/vb", vb}});
+  };
+}
+
+/// Samples a grid from the averages every so many steps.
+static TrainLoop::Watcher painter(const Options &options, Trainer &trainer,
+                                  SampleGrid &grid) {
+  int64_t every = *options.training.sampleEvery;
+  return [=, &trainer, &grid](int64_t step, MetricsFile &,
+                              EventFile &events) -> llvm::Error {
+    if (step % every != 0)
+      return llvm::Error::success();
+    llvm::Expected<TensorFile> weights = trainer.averages();
+    if (!weights)
+      return weights.takeError();
+    return grid.sample(*weights, step, events);
+  };
+}
+
+llvm::Expected<Exit> dit::runtime::runTraining(const Options &options,
+                                               LoadedPlan &loaded,
+                                               Terminal &terminal) {
+  if (llvm::Error error = checkFlags(options))
+    return std::move(error);
+  const proto::Training &plan = loaded.file.metadata().training();
+  llvm::Expected<TrainingData> data = openTrainingData(options, plan);
+  if (!data)
+    return data.takeError();
+  TrainerOptions with =
+      makeTrainerOptions(options, plan, data->steps, data->globalBatch);
   llvm::Expected<Trainer> trainer = Trainer::create(*loaded.executor, with);
   if (!trainer)
     return trainer.takeError();
   if (options.benchSeconds)
-    return benchTraining(options, loaded, *trainer, source);
+    return benchTraining(options, loaded, *trainer, *data->source);
+  EvaluationData evaluation;
+  if (options.training.evalEvery) {
+    llvm::Expected<EvaluationData> opened = openEvaluationData(options, plan);
+    if (!opened)
+      return opened.takeError();
+    evaluation = std::move(*opened);
+  }
+
   llvm::Expected<RunFolder> run = RunFolder::open(*options.folder);
   if (!run)
     return run.takeError();
@@ -210,15 +262,18 @@ static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
       begin(options, *trainer, loaded, *run, manifest, terminal);
   if (!position)
     return position.takeError();
-  if (position->step > steps)
-    return failure(Exit::Contradiction, "--train-steps " + llvm::Twine(steps) +
-                                            ": the checkpoint has " +
-                                            llvm::Twine(position->step) +
-                                            " already");
-  if (llvm::Error error = source.seek(position->samples))
+  if (position->step > data->steps)
+    return failure(Exit::Contradiction,
+                   "--train-steps " + llvm::Twine(data->steps) +
+                       ": the checkpoint has " + llvm::Twine(position->step) +
+                       " already");
+  if (llvm::Error error = data->source->seek(position->samples))
     return std::move(error);
-  TrainLoop loop(options, loaded, *trainer, source, *run, terminal,
+  TrainLoop loop(options, loaded, *trainer, *data->source, *run, terminal,
                  std::move(manifest), with.rate);
+  if (options.training.evalEvery)
+    loop.addWatcher(
+        evaluator(options, *trainer, evaluation, data->steps, terminal));
   std::optional<SampleGrid> grid;
   if (options.training.sampleEvery) {
     llvm::Expected<SampleGrid> created =
@@ -226,54 +281,7 @@ static llvm::Expected<Exit> trainOn(const Options &options, LoadedPlan &loaded,
     if (!created)
       return created.takeError();
     grid.emplace(std::move(*created));
-    loop.addWatcher(
-        [&](int64_t step, MetricsFile &, EventFile &events) -> llvm::Error {
-          if (step % *options.training.sampleEvery != 0)
-            return llvm::Error::success();
-          llvm::Expected<TensorFile> weights = trainer->averages();
-          if (!weights)
-            return weights.takeError();
-          return grid->sample(*weights, step, events);
-        });
+    loop.addWatcher(painter(options, *trainer, *grid));
   }
-  return loop.train(*position, steps, globalBatch);
-}
-
-static llvm::Expected<Exit>
-trainFromFile(const Options &options, LoadedPlan &loaded, Terminal &terminal) {
-  llvm::Expected<std::unique_ptr<GivenBatches>> source = GivenBatches::open(
-      *options.training.batchFile, loaded.file.metadata().training());
-  if (!source)
-    return source.takeError();
-  int64_t globalBatch = (*source)->globalBatch();
-  if (options.training.globalBatch.value_or(globalBatch) != globalBatch)
-    return failure(Exit::Contradiction,
-                   "--global-batch " +
-                       llvm::Twine(*options.training.globalBatch) +
-                       ": a step of --batch-file has " +
-                       llvm::Twine(globalBatch) + " samples");
-  int64_t steps = options.training.steps.value_or((*source)->steps());
-  if (steps > (*source)->steps())
-    return failure(Exit::Contradiction, "--train-steps " + llvm::Twine(steps) +
-                                            ": --batch-file has " +
-                                            llvm::Twine((*source)->steps()));
-  return trainOn(options, loaded, **source, steps, globalBatch, terminal);
-}
-
-llvm::Expected<Exit> dit::runtime::runTraining(const Options &options,
-                                               LoadedPlan &loaded,
-                                               Terminal &terminal) {
-  if (llvm::Error error = checkFlags(options))
-    return std::move(error);
-  const proto::Training &training = loaded.file.metadata().training();
-  if (options.training.batchFile)
-    return trainFromFile(options, loaded, terminal);
-  if (options.training.data)
-    return failure(Exit::Unsupported,
-                   "--data: this ditrun reads no data sets; --batch-file "
-                   "gives batches");
-  DrawnBatches drawn(training);
-  return trainOn(options, loaded, drawn, 1'000'000,
-                 options.training.globalBatch.value_or(training.batch()),
-                 terminal);
+  return loop.train(*position, data->steps, data->globalBatch);
 }

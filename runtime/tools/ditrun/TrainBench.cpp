@@ -5,8 +5,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cmath>
-
 using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
@@ -15,14 +13,6 @@ using Clock = std::chrono::steady_clock;
 
 static double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-DrawnBatches::DrawnBatches(const proto::Training &training)
-    : pictures(training.batch() * training.channels() * training.height() *
-               training.width()),
-      labels(training.batch()), samples(training.batch()) {
-  for (size_t i = 0; i != pictures.size(); ++i)
-    pictures[i] = std::sin(static_cast<float>(i));
 }
 
 namespace {
