@@ -3,6 +3,7 @@
 
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/codegen/gpu/FlashAttention.h"
 #include "compiler/codegen/gpu/GpuCodegen.h"
 #include "compiler/codegen/gpu/KernelReport.h"
 #include "dialects/plan/PlanDialect.h"
@@ -18,6 +19,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
+
+#include <set>
 
 using namespace mlir;
 using dit::plan::Exit;
@@ -171,12 +174,14 @@ struct Provenance {
   dit::codegen::CpuTarget cpu;
   dit::PlanProvenance plan;
 
-  llvm::Error resolve(ModuleOp module, const dit::CompileOptions &options) {
+  /// `assembles`: machine code beside PTX, where CUDA's assembler is.
+  llvm::Error resolve(ModuleOp module, const dit::CompileOptions &options,
+                      bool assembles) {
     plan.version = DIT_VERSION;
     plan.flags = options.flags;
     plan.inputHash = options.inputHash;
     if (!options.gpus.empty())
-      return generateImages(module, options.gpus);
+      return generateImages(module, options.gpus, assembles);
     auto target = dit::codegen::CpuTarget::resolve(options.cpu);
     if (!target)
       return target.takeError();
@@ -187,8 +192,8 @@ struct Provenance {
   }
 
 private:
-  llvm::Error generateImages(ModuleOp module,
-                             llvm::ArrayRef<std::string> gpus) {
+  llvm::Error generateImages(ModuleOp module, llvm::ArrayRef<std::string> gpus,
+                             bool assembles) {
     plan.cpu = llvm::join(gpus, ",");
     for (const std::string &gpu : gpus) {
       auto code = generatePtx(module, gpu);
@@ -196,10 +201,38 @@ private:
         return code.takeError();
       // Launches follow from the kernels' shapes, not from the architecture.
       plan.launches = std::move(code->kernels);
-      plan.images.push_back(
-          {dit::proto::Image::PTX, gpu, std::move(code->ptx)});
+      addImages(std::move(code->ptx), gpu, assembles);
     }
+    addAttentionKernels(module, assembles);
     return llvm::Error::success();
+  }
+
+  /// PTX, after machine code where that is asked for and CUDA's assembler is;
+  /// without it the driver compiles the PTX.
+  void addImages(std::string ptx, const std::string &gpu, bool assembles,
+                 const std::string &part = "") {
+    if (assembles) {
+      llvm::Expected<dit::codegen::Cubin> cubin =
+          dit::codegen::assemble(ptx, gpu);
+      if (cubin)
+        plan.images.push_back(
+            {dit::proto::Image::CUBIN, gpu, std::move(cubin->code), part});
+      else
+        llvm::consumeError(cubin.takeError());
+    }
+    plan.images.push_back({dit::proto::Image::PTX, gpu, std::move(ptx), part});
+  }
+
+  /// Our attention's code for each head dimension that the plan has.
+  void addAttentionKernels(ModuleOp module, bool assembles) {
+    std::set<int64_t> headDims;
+    module.walk([&](dit::plan::AttentionOp op) {
+      if (op.getQueryBlock())
+        headDims.insert(op.getSizes()[4]);
+    });
+    for (int64_t headDim : headDims)
+      addImages(dit::codegen::getFlashAttentionPtx(headDim).str(), "sm_90a",
+                assembles, dit::codegen::getFlashAttentionPart(headDim));
   }
 };
 } // namespace
@@ -221,8 +254,8 @@ static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
 /// that needs more memory than the user allows is refused.
 static llvm::Expected<dit::proto::Plan>
 encodeAllowed(ModuleOp module, const dit::CompileOptions &options,
-              Provenance &provenance) {
-  if (llvm::Error error = provenance.resolve(module, options))
+              Provenance &provenance, bool assembles) {
+  if (llvm::Error error = provenance.resolve(module, options, assembles))
     return std::move(error);
   llvm::Expected<dit::proto::Plan> plan =
       dit::encodePlan(module, provenance.plan);
@@ -236,7 +269,8 @@ encodeAllowed(ModuleOp module, const dit::CompileOptions &options,
 llvm::Error dit::writePlan(ModuleOp module, const CompileOptions &options,
                            llvm::StringRef path) {
   Provenance provenance;
-  llvm::Expected<proto::Plan> plan = encodeAllowed(module, options, provenance);
+  llvm::Expected<proto::Plan> plan =
+      encodeAllowed(module, options, provenance, /*assembles=*/true);
   if (!plan)
     return plan.takeError();
   auto write = [&](const auto &code) {
@@ -280,7 +314,8 @@ llvm::Expected<std::string> dit::printKernels(ModuleOp module,
 llvm::Expected<std::string> dit::describeCost(ModuleOp module,
                                               const CompileOptions &options) {
   Provenance provenance;
-  llvm::Expected<proto::Plan> plan = encodeAllowed(module, options, provenance);
+  llvm::Expected<proto::Plan> plan =
+      encodeAllowed(module, options, provenance, /*assembles=*/false);
   if (!plan)
     return plan.takeError();
   std::string text = plan::printMemoryTable(*plan);

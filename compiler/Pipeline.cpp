@@ -156,6 +156,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     OpPassManager *functions = &manager.nest<func::FuncOp>();
     if (options.isForGpu)
       functions->addPass(createExpandAttentionGrad());
+    if (options.mode == Mode::Train)
+      functions->addPass(createExpandScatterAdd());
     functions->addPass(createReduceAlongLane());
     functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
@@ -175,6 +177,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       manager.addPass(createPackWeights());
     manager.addPass(createMaterializeViews({.report = report}));
     manager.addPass(createLowerToPlan({.report = report}));
+    if (options.isForSm90)
+      manager.addPass(createChooseAttention({.report = report}));
     if (options.isForGpu)
       manager.addPass(createAddWorkspaces());
     manager.addPass(

@@ -113,8 +113,10 @@ codegen::mapConcat(IndexTable &table, tensor::ConcatOp op, const Index &index) {
 
 void ElementWalk::visit(Value value, const Index &index) {
   Operation *op = value.getDefiningOp();
-  if (!op || !seen.insert({value.getAsOpaquePointer(), index}).second)
+  if (!seen.insert({value.getAsOpaquePointer(), index}).second)
     return;
+  if (!op || isa<GatherOp>(op))
+    return visitLoad(value, index);
   if (isView(op))
     return visit(op->getOperand(0), mapView(table, op, index));
   if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {

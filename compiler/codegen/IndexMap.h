@@ -45,6 +45,8 @@ public:
   void visit(mlir::Value value, const Index &index);
 
 protected:
+  /// An input of the kernel, or the result of a dit.gather, at `index`.
+  virtual void visitLoad(mlir::Value value, const Index &index) {}
   virtual void visitConcat(mlir::tensor::ConcatOp op, const Index &index) {}
   /// `value` at `row` is the result of a reduction along its operand's last
   /// dimension: a dit.reduce, or statistics of a norm or a softmax (for which

@@ -127,7 +127,7 @@ protected:
   Index splitRow(mlir::Value number);
   void emitFlat(mlir::Value begin, mlir::Value end);
   virtual void emitCutRows(const Index &row);
-  void emitRow(const Index &row);
+  virtual void emitRow(const Index &row);
   void storeResults(const Index &point);
   virtual int64_t getWidth(int64_t size) const;
   Scope &scope() { return *scopes.back(); }

@@ -52,11 +52,15 @@ bool KernelPlan::isDuplicated(Operation *op) const {
   if (!isCheap(op))
     return !isReduction(op) &&
            countElements(op->getResult(0)) * getWeight(op) <= tinyFlops;
-  int64_t bits = 0;
+  int64_t bits = 0, operandBits = 0;
   bool made = false;
-  for (Value operand : op->getOperands())
+  for (Value operand : op->getOperands()) {
     made |= isMadeForOne(operand, bits);
-  return !made || countBits(op->getResult(0)) > bits;
+    operandBits += countBits(operand);
+  }
+  // A widening cast or a repetition: its operand is the smaller buffer.
+  int64_t resultBits = countBits(op->getResult(0));
+  return !made || resultBits > bits || resultBits > operandBits;
 }
 
 //===----------------------------------------------------------------------===//

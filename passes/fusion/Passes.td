@@ -1,8 +1,9 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
-// In this order: dit-expand-attention-grad (for GPUs), dit-reduce-along-lane,
-// dit-fuse-epilogue, dit-match-bias (for GPUs), dit-form-kernels,
-// dit-fuse-gated-residual (for CPUs), dit-verify-fused.
+// In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
+// (in training), dit-reduce-along-lane, dit-fuse-epilogue, dit-match-bias (for
+// GPUs), dit-form-kernels, dit-fuse-gated-residual (for CPUs),
+// dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
@@ -41,6 +42,29 @@ def ExpandAttentionGrad : Pass<"dit-expand-attention-grad", "::mlir::func::FuncO
   }];
   let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def ExpandScatterAdd : Dit_FusionPass<"dit-expand-scatter-add"> {
+  let summary = "add rows into a table by a product";
+  let description = [{
+    The sum of the updates of each row is a product with a matrix of zeros and
+    ones, in the order of the updates, exact, and without atomics:
+
+    ```mlir
+    %d = dit.scatter_add %labels, %de : tensor<8xi64>, tensor<8x192xf32> -> tensor<11x192xf32>
+    ```
+    becomes
+    ```mlir
+    %is = arith.cmpi eq, (dit.broadcast %labels), (dit.broadcast %rows) : tensor<8x11xi64>
+    %one = arith.uitofp %is : tensor<8x11xi1> to tensor<8x11xf32>
+    %d = dit.matmul %one, %de {transpose_lhs} : tensor<8x11xf32>, tensor<8x192xf32> -> tensor<11x192xf32>
+    ```
+    Labels below 0 and beyond the table mean the rows that dit.gather reads for
+    them. A batch of labels is short: even the 1,001 rows of ImageNet's table
+    cost less than one GEMM of the model.
+  }];
+  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def ReduceAlongLane : Dit_FusionPass<"dit-reduce-along-lane"> {

@@ -337,7 +337,8 @@ LogicalResult FunctionLowering::lower(dit::AttentionOp op) {
       /*workspace=*/Value(), attentionSizes(op), op.getScale(),
       attentionStrides(q), attentionStrides(k), attentionStrides(v),
       attentionStrides(*getStridedView(op.getResult())),
-      maskStrides(op.getMask()), q.sizes[2] / k.sizes[2], element);
+      maskStrides(op.getMask()), q.sizes[2] / k.sizes[2], element,
+      /*query_block=*/IntegerAttr());
   return success();
 }
 

@@ -87,7 +87,8 @@ def AddWorkspaces : Dit_LoweringPass<"dit-add-workspaces"> {
   let summary = "give GEMMs and attentions the scratch memory of GPU libraries";
   let description = [{
     The instructions of a function run one after the other, so that all GEMMs
-    share one buffer, and all attentions one. They are buffers like any other:
+    share one buffer, and all attentions one; gradients of attention, whose
+    scratch is as large as the scores, have one each. They are buffers like any other:
     the memory phase places them, and the plan's peak has them in it.
 
     ```mlir
@@ -99,6 +100,22 @@ def AddWorkspaces : Dit_LoweringPass<"dit-add-workspaces"> {
     plan.gemm %h, %w -> %y workspace %s sizes = […] …
     ```
   }];
+}
+
+def ChooseAttention : Dit_LoweringPass<"dit-choose-attention"> {
+  let summary = "take our own attention kernel where it is the faster one";
+  let description = [{
+    For plans that run on sm_90 alone. Attention in bf16 with heads of 48 to 128
+    in steps of 8, all of their own keys, without a mask, gets `query_block`:
+    what decides between the kernel's two variants is how many blocks there are.
+
+    ```mlir
+    plan.attention %q, %k, %v -> %o sizes = [64, 16, 256, 256, 72, 72] … type = bf16
+    ```
+    becomes `plan.attention … type = bf16 {query_block = 256 : i64}`.
+  }];
+  let options = [Option<"report", "report", "bool", "false",
+                        "remark each choice">];
 }
 
 def PlaceGlobals : Dit_LoweringPass<"dit-place-globals"> {

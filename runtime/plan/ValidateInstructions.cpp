@@ -49,6 +49,7 @@ private:
   llvm::Error check(const proto::Launch &launch) const;
   llvm::Error check(const proto::Gemm &gemm) const;
   llvm::Error checkEpilogue(const proto::Gemm &gemm) const;
+  llvm::Error checkFlash(const proto::Attention &attention) const;
   llvm::Error check(const proto::Attention &attention,
                     Access results = Access::Write) const;
   llvm::Error check(const proto::AttentionGrad &gradient) const;
@@ -258,7 +259,28 @@ llvm::Error Checker::check(const proto::Attention &attention,
       return error;
   }
   if (attention.workspace().space() != proto::Place::NONE)
-    return checkPlace("workspace", attention.workspace(), Access::Write);
+    if (llvm::Error error =
+            checkPlace("workspace", attention.workspace(), Access::Write))
+      return error;
+  return attention.has_flash() ? checkFlash(attention) : llvm::Error::success();
+}
+
+/// What our kernel is written for, and what a launch can say.
+llvm::Error Checker::checkFlash(const proto::Attention &attention) const {
+  constexpr int64_t largestGrid = 65535, mostSharedBytes = 227 << 10;
+  const proto::FlashAttention &flash = attention.flash();
+  int64_t dim = attention.head_dim(), block = flash.query_block();
+  if (attention.type() != proto::BF16 || attention.value_dim() != dim ||
+      dim < 48 || dim > 128 || dim % 8 != 0 ||
+      attention.mask().space() != proto::Place::NONE ||
+      attention.key_head_group() > 1)
+    return malformed("our attention kernel is for bf16 heads of 48 to 128 in "
+                     "steps of 8, without masks and groups");
+  if (flash.symbol().empty() || (block != 128 && block != 192 && block != 256))
+    return malformed("our attention kernel has blocks of 128, 192 or 256");
+  if (flash.shared_bytes() < 0 || flash.shared_bytes() > mostSharedBytes ||
+      attention.batch() > largestGrid || attention.heads() > largestGrid)
+    return malformed("our attention kernel cannot be launched so");
   return llvm::Error::success();
 }
 

@@ -11,11 +11,9 @@ using namespace dit;
 using namespace dit::codegen;
 
 static constexpr int64_t warpSize = 32;
-/// Elements of a row that a thread holds in registers, at most where a block
-/// is wide enough.
+/// Elements of the rows it reads that a thread holds in registers, at most
+/// where a block is wide enough.
 static constexpr int64_t mostElements = 64;
-/// Fragments that are straight code; longer rows are loops.
-static constexpr int64_t mostFragments = 16;
 
 /// Elements in 16 bytes of the narrowest number that the kernel reads or writes
 /// once for each point.
@@ -153,21 +151,25 @@ void GpuEmitter::emitFlatThreads() {
   storeResults({IndexTable::get(scope().lane->atom)});
 }
 
-/// Threads of a row and of a block, and blocks. Few rows cannot fill the GPU
-/// with a warp each: then what counts is how long one takes (512 rows of 1152
-/// on an H100, gate + residual + norm + modulate, fp32 residual: 3.4 µs with a
-/// warp a row, 2.6 with a vector a thread).
+/// Threads of a row and of a block, and blocks: a warp a row, or as many as
+/// keep a thread's part of all rows that it reads in registers. Few rows cannot
+/// fill the GPU with a warp each: then what counts is how long one takes (512
+/// rows of 1152 on an H100, gate + residual + norm + modulate, fp32
+/// residual: 3.4 us with a warp a row, 2.6 with a vector a thread).
 void GpuEmitter::chooseThreads() {
   constexpr int64_t fewRows = 2048, mostThreads = 512;
   int64_t rows = source.getRows(), size = source.space.back();
-  int64_t vectors = size / getWidth(size);
+  int64_t width = getWidth(size), vectors = size / width, read = 0;
+  for (Type type : source.body->getArgumentTypes())
+    read += cast<RankedTensorType>(type).getNumElements() >= rows * size;
+  int64_t atOnce =
+      std::max<int64_t>(1, mostElements / (width * std::max<int64_t>(1, read)));
+  if (rows <= fewRows)
+    atOnce = llvm::divideCeil(vectors, mostThreads);
   lanesPerRow = std::min<int64_t>(llvm::PowerOf2Ceil(vectors), warpSize);
-  if (vectors > warpSize && rows <= fewRows)
-    lanesPerRow = llvm::alignTo(
-        llvm::divideCeil(vectors, llvm::divideCeil(vectors, mostThreads)),
-        warpSize);
-  while (size > lanesPerRow * mostElements && lanesPerRow < 1024)
-    lanesPerRow *= 2;
+  if (vectors > warpSize * atOnce)
+    lanesPerRow = std::min<int64_t>(
+        llvm::alignTo(llvm::divideCeil(vectors, atOnce), warpSize), 1024);
   launch.threads = lanesPerRow > warpSize ? lanesPerRow
                                           : std::max<int64_t>(lanesPerRow, 128);
   launch.blocks = llvm::divideCeil(rows, launch.threads / lanesPerRow);

@@ -18,6 +18,9 @@
 //     the last fragment, computes another's again and its stores are
 //     predicated off. So every warp takes part in every shuffle whole, and the
 //     assembler may load a fragment before the stores of the one before it.
+//   - A thread asks for its vectors of the rows that belong to one row alone
+//     first of all, and for those that rows share before the last reduction: a
+//     thread waits where a number is first used.
 //   - Stores come last, after all fragments are computed: a load cannot pass a
 //     store that may be to the same place.
 //   - A reduction adds fragments, lanes of the vector, then threads by a
@@ -52,6 +55,7 @@ protected:
   llvm::SmallVector<mlir::Type> getArguments() override;
   void emitFunction(mlir::Block *entry) override;
   void emitCutRows(const Index &row) override;
+  void emitRow(const Index &row) override;
   int64_t getWidth(int64_t size) const override;
   llvm::SmallVector<mlir::Value> emitLanes(llvm::ArrayRef<int64_t> cuts,
                                            mlir::ValueRange inits, bool isCheap,
@@ -67,6 +71,9 @@ protected:
                         const IndexExpr &position) override;
 
 private:
+  /// Fragments that are straight code; longer rows are loops.
+  static constexpr int64_t mostFragments = 16;
+
   /// A store whose place in the code comes later.
   struct PendingStore {
     mlir::Value address, value;
@@ -79,6 +86,8 @@ private:
   void emitFlatThreads();
   void emitRowThreads();
   void chooseThreads();
+  // LoadOrder.cpp.
+  void loadAhead(bool isOwn);
   Scope &getFragment(Scope &parent, int64_t size, int64_t fragment);
   Lane makeLane(mlir::Value base, mlir::Value exists, IndexRange range,
                 int64_t width, int64_t size);
@@ -108,6 +117,11 @@ private:
   bool canOverlap;
   /// Operands with a number for each point go past the L1 cache.
   bool streamsPast;
+  /// The row that is being made, the level of its scope, and how many
+  /// reductions over it are still to come.
+  Index currentRow;
+  unsigned rowLevel = 0;
+  int64_t reductionsLeft = 0;
   std::vector<PendingStore> pending;
   /// Whether stores wait for flushStores.
   bool defersStores = false;

@@ -152,6 +152,8 @@ static Error readTarget(const InputArgList &arguments, dit::Flags &flags) {
                    "--target " + target + ": expected cpu or cuda:sm_90");
   }
   compile.pipeline.isForGpu = !compile.gpus.empty();
+  compile.pipeline.isForSm90 =
+      compile.gpus == std::vector<std::string>{"sm_90"};
   StringRef form = arguments.getLastArgValue(OPT_emit);
   if (form == "ptx" && !compile.pipeline.isForGpu)
     return failure(Exit::Contradiction,

@@ -34,10 +34,13 @@ static Architecture parseArchitecture(llvm::StringRef text) {
 }
 
 std::vector<const proto::Image *>
-dit::runtime::cuda::chooseImages(const proto::Plan &plan, int sm) {
+dit::runtime::cuda::chooseImages(const proto::Plan &plan, int sm,
+                                 llvm::StringRef part) {
   const proto::Image *cubin = nullptr, *ptx = nullptr;
   int ptxSm = 0;
   for (const proto::Image &image : plan.images()) {
+    if (image.part() != part)
+      continue;
     Architecture arch = parseArchitecture(image.arch());
     if (image.kind() == proto::Image::CUBIN && arch.sm == sm && !cubin)
       cubin = &image;
@@ -62,11 +65,12 @@ std::string dit::runtime::cuda::kernelName(const proto::Kernel &kernel) {
   return name;
 }
 
-static std::string listImages(const proto::Plan &plan) {
+static std::string listImages(const proto::Plan &plan, llvm::StringRef part) {
   std::string list;
   for (const proto::Image &image : plan.images())
-    list += (list.empty() ? "" : ", ") + plan::escaped(image.arch()) +
-            (image.kind() == proto::Image::CUBIN ? " (cubin)" : " (ptx)");
+    if (image.part() == part)
+      list += (list.empty() ? "" : ", ") + plan::escaped(image.arch()) +
+              (image.kind() == proto::Image::CUBIN ? " (cubin)" : " (ptx)");
   return list.empty() ? "no GPU" : list;
 }
 
@@ -131,33 +135,50 @@ static llvm::Expected<Function> findKernel(const CudaContext &context,
   return function;
 }
 
+/// The first image of a part that loads, and its module.
+static llvm::Expected<std::pair<const proto::Image *, Owned<Module>>>
+loadBest(const CudaContext &context, const plan::PlanView &plan,
+         llvm::StringRef part) {
+  std::vector<const proto::Image *> images =
+      chooseImages(plan.metadata, context.gpu().sm, part);
+  if (images.empty())
+    return failure(Exit::Unsupported,
+                   "the plan has code for " + listImages(plan.metadata, part) +
+                       "; this GPU is an " + context.gpu().name + ", sm_" +
+                       llvm::Twine(context.gpu().sm) +
+                       "; compile with --target cuda:sm_" +
+                       llvm::Twine(context.gpu().sm));
+  for (const proto::Image *image : images) {
+    llvm::Expected<Owned<Module>> module = loadImage(
+        context, *image, plan.code.slice(image->offset(), image->bytes()));
+    if (module)
+      return std::pair(image, std::move(*module));
+    if (image == images.back())
+      return module.takeError();
+    llvm::consumeError(module.takeError());
+  }
+  llvm_unreachable("there is a last image");
+}
+
+llvm::Expected<Owned<Module>>
+dit::runtime::cuda::loadPart(const CudaContext &context,
+                             const plan::PlanView &plan, llvm::StringRef part) {
+  auto loaded = loadBest(context, plan, part);
+  if (!loaded)
+    return loaded.takeError();
+  return std::move(loaded->second);
+}
+
 llvm::Expected<KernelCode> KernelCode::load(const CudaContext &context,
                                             const plan::PlanView &plan) {
   KernelCode code;
   if (plan.metadata.kernels_size() == 0)
     return code;
-  std::vector<const proto::Image *> images =
-      chooseImages(plan.metadata, context.gpu().sm);
-  if (images.empty())
-    return failure(Exit::Unsupported,
-                   "the plan has code for " + listImages(plan.metadata) +
-                       "; this GPU is an " + context.gpu().name + ", sm_" +
-                       llvm::Twine(context.gpu().sm) +
-                       "; compile with --target cuda:sm_" +
-                       llvm::Twine(context.gpu().sm));
-  const proto::Image *loaded = nullptr;
-  for (const proto::Image *image : images) {
-    llvm::Expected<Owned<Module>> module = loadImage(
-        context, *image, plan.code.slice(image->offset(), image->bytes()));
-    if (module) {
-      code.module = std::move(*module);
-      loaded = image;
-      break;
-    }
-    if (image == images.back())
-      return module.takeError();
-    llvm::consumeError(module.takeError());
-  }
+  auto best = loadBest(context, plan, "");
+  if (!best)
+    return best.takeError();
+  const proto::Image *loaded = best->first;
+  code.module = std::move(best->second);
   const char *overlap = std::getenv("DIT_CUDA_OVERLAP");
   bool mayOverlap = parseArchitecture(loaded->arch()).sm >= 90 && overlap &&
                     llvm::StringRef(overlap) == "1";

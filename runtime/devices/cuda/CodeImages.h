@@ -14,7 +14,14 @@ namespace dit::runtime::cuda {
 /// cubin for exactly this architecture (sm_90, or sm_90a), then the newest PTX
 /// that is not for a later one (PTX for sm_90a runs on 9.0 only): the cubin may
 /// be newer than the driver.
-std::vector<const proto::Image *> chooseImages(const proto::Plan &plan, int sm);
+std::vector<const proto::Image *> chooseImages(const proto::Plan &plan, int sm,
+                                               llvm::StringRef part = "");
+
+/// The code of a part of the plan (Image.part) for this GPU, loaded.
+/// Exit::Unsupported where the plan has none for it, naming both sides.
+llvm::Expected<Owned<Module>> loadPart(const CudaContext &context,
+                                       const plan::PlanView &plan,
+                                       llvm::StringRef part);
 
 /// The kernels of a plan, loaded, in the plan's order.
 class KernelCode {

@@ -62,7 +62,8 @@ static llvm::Error resolveAll(const SharedLibrary &library, CudaApi &api) {
       symbol("cuFuncGetAttribute", api.funcGetAttribute),
       symbol("cuFuncSetAttribute", api.funcSetAttribute),
       symbol("cuLaunchKernel", api.launchKernel),
-      symbol("cuLaunchKernelEx", api.launchKernelEx)};
+      symbol("cuLaunchKernelEx", api.launchKernelEx),
+      symbol("cuTensorMapEncodeTiled", api.tensorMapEncodeTiled)};
   return library.resolve(symbols);
 }
 

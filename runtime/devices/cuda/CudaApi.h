@@ -42,6 +42,18 @@ enum FunctionAttribute : int {
 /// CUjit_option.
 enum JitOption : int { ErrorLogBuffer = 5, ErrorLogBufferBytes = 6 };
 
+/// CUtensorMap: how the copy engine sees a tensor.
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
+
+/// CUtensorMapDataType, …Interleave, …Swizzle, …L2promotion, …FloatOOBfill.
+enum TensorMapType : int { TensorMapBf16 = 9 };
+enum TensorMapInterleave : int { TensorMapNotInterleaved = 0 };
+enum TensorMapSwizzle : int { TensorMapSwizzle128 = 3 };
+enum TensorMapPromotion : int { TensorMapPromotion256 = 3 };
+enum TensorMapFill : int { TensorMapFillZero = 0 };
+
 /// CUlaunchAttribute with the value of
 /// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION.
 struct LaunchAttribute {
@@ -136,6 +148,13 @@ struct CudaApi {
                          void **parameters, void **extra);
   Result (*launchKernelEx)(const LaunchConfig *, Function, void **parameters,
                            void **extra);
+
+  Result (*tensorMapEncodeTiled)(TensorMap *, TensorMapType, uint32_t rank,
+                                 void *address, const uint64_t *sizes,
+                                 const uint64_t *strides, const uint32_t *box,
+                                 const uint32_t *steps, TensorMapInterleave,
+                                 TensorMapSwizzle, TensorMapPromotion,
+                                 TensorMapFill);
 
   std::string path; // of the library
 

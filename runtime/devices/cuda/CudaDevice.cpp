@@ -5,7 +5,9 @@
 #include "runtime/devices/cpu/CpuFeatures.h"
 #include "runtime/devices/cpu/ThreadPool.h"
 #include "runtime/devices/cuda/CudaAttention.h"
+#include "runtime/devices/cuda/CudaAttentionGrad.h"
 #include "runtime/devices/cuda/CudaGemm.h"
+#include "runtime/devices/cuda/FlashAttention.h"
 #include "runtime/devices/cuda/StreamCapture.h"
 #include "runtime/devices/cuda/WeightUpload.h"
 #include "runtime/plan/Failure.h"
@@ -14,6 +16,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <optional>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -59,6 +62,7 @@ private:
                                               Owned<DevicePointer> &slot);
   llvm::Expected<std::unique_ptr<CudaCommand>>
   createCommand(const proto::Instruction &instruction);
+  llvm::Error openDnn();
   llvm::Expected<std::unique_ptr<CudaCommand>>
   createProduct(const proto::Gemm &gemm);
   llvm::Error waitForMark(uint64_t pending);
@@ -74,6 +78,7 @@ private:
   Owned<DevicePointer> arena, globals, weights;
   CudaAddresses addresses;
   KernelCode kernels;
+  std::optional<FlashKernels> flash;
   std::shared_ptr<BlasLibrary> blas;
   std::shared_ptr<DnnLibrary> dnn;
   uint64_t plannedBytes = 0;
@@ -174,6 +179,7 @@ llvm::Error CudaDevice::load(const plan::PlanView &view) {
   if (!code)
     return code.takeError();
   kernels = std::move(*code);
+  flash.emplace(*context, view);
   addStage("code", start);
   if (llvm::Error error = allocate(view))
     return error;
@@ -214,6 +220,18 @@ CudaDevice::createProduct(const proto::Gemm &gemm) {
   return command;
 }
 
+/// Opens cuDNN, unless it is open.
+llvm::Error CudaDevice::openDnn() {
+  if (dnn)
+    return llvm::Error::success();
+  llvm::Expected<std::shared_ptr<DnnLibrary>> opened =
+      DnnLibrary::open(*context);
+  if (!opened)
+    return opened.takeError();
+  dnn = std::move(*opened);
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::unique_ptr<CudaCommand>>
 CudaDevice::createCommand(const proto::Instruction &instruction) {
   switch (instruction.kind_case()) {
@@ -222,14 +240,16 @@ CudaDevice::createCommand(const proto::Instruction &instruction) {
   case proto::Instruction::kGemm:
     return createProduct(instruction.gemm());
   case proto::Instruction::kAttention:
-    if (!dnn) {
-      llvm::Expected<std::shared_ptr<DnnLibrary>> opened =
-          DnnLibrary::open(*context);
-      if (!opened)
-        return opened.takeError();
-      dnn = std::move(*opened);
-    }
+    if (instruction.attention().has_flash())
+      return createFlashAttention(instruction.attention(), addresses, *context,
+                                  *flash);
+    if (llvm::Error error = openDnn())
+      return std::move(error);
     return createAttention(instruction.attention(), addresses, dnn);
+  case proto::Instruction::kAttentionGrad:
+    if (llvm::Error error = openDnn())
+      return std::move(error);
+    return createAttentionGrad(instruction.attention_grad(), addresses, dnn);
   case proto::Instruction::kCopy:
     return createCopy(instruction.copy(), addresses);
   case proto::Instruction::kFill:

@@ -19,6 +19,7 @@ enum DnnStatus : int { DnnSuccess = 0, DnnNotSupported = 3000 };
 /// cudnnBackendDescriptorType_t.
 enum DnnDescriptorKind : int {
   PointwiseDescriptor = 0,
+  EngineDescriptor = 2,
   EngineConfigDescriptor = 3,
   EngineHeuristicsDescriptor = 4,
   ExecutionPlanDescriptor = 5,
@@ -30,6 +31,7 @@ enum DnnDescriptorKind : int {
   MatmulOperation = 19,
   ReductionDescriptor = 21,
   ReductionOperation = 22,
+  ReshapeOperation = 31,
 };
 
 /// cudnnBackendAttributeName_t.
@@ -39,6 +41,7 @@ enum DnnAttribute : int {
   HeuristicsMode = 200,
   HeuristicsGraph = 201,
   HeuristicsResults = 202,
+  EngineConfigEngine = 300,
   PlanHandle = 400,
   PlanEngineConfig = 401,
   PlanWorkspaceBytes = 402,
@@ -58,6 +61,7 @@ enum DnnAttribute : int {
   VariantPackUniqueIds = 1000,
   VariantPackPointers = 1001,
   VariantPackWorkspace = 1003,
+  EngineNumericalNotes = 1303,
   MatmulComputeType = 1500,
   MatmulOperationA = 1520,
   MatmulOperationB = 1521,
@@ -68,6 +72,8 @@ enum DnnAttribute : int {
   ReductionOperationX = 1610,
   ReductionOperationY = 1611,
   ReductionOperationDescriptor = 1612,
+  ReshapeOperationX = 2200,
+  ReshapeOperationY = 2201,
 };
 
 /// cudnnBackendAttributeType_t.
@@ -78,6 +84,7 @@ enum DnnAttributeType : int {
   TypeInt64 = 3,
   TypePointer = 6,
   TypeHeuristicsMode = 8,
+  TypeNumericalNote = 11,
   TypePointwiseMode = 14,
   TypeDescriptor = 15,
   TypeReductionOperator = 18,
@@ -96,6 +103,10 @@ enum DnnPointwise : int {
 };
 enum DnnReduction : int { DnnSum = 0, DnnMax = 3 };
 enum DnnHeuristics : int { DnnFallback = 2, DnnModeA = 3 };
+
+/// cudnnBackendNumericalNote_t, and how many there may be.
+enum DnnNumericalNote : int { DnnNondeterministic = 4 };
+constexpr int64_t dnnNumericalNotes = 16;
 
 using DnnHandle = struct DnnHandleTag *; // cudnnHandle_t
 using DnnDescriptor = void *;            // cudnnBackendDescriptor_t

@@ -151,6 +151,13 @@ void GraphBuilder::addReduction(DnnReduction reduction, int64_t x, int64_t y) {
   });
 }
 
+void GraphBuilder::addReshape(int64_t x, int64_t y) {
+  add(ReshapeOperation, operations, [&](Descriptor &descriptor) {
+    descriptor.set(ReshapeOperationX, TypeDescriptor, tensor(x))
+        .set(ReshapeOperationY, TypeDescriptor, tensor(y));
+  });
+}
+
 llvm::Expected<Descriptor> GraphBuilder::makeGraph() const {
   llvm::Expected<Descriptor> graph =
       Descriptor::create(library, OperationGraphDescriptor);
@@ -201,7 +208,31 @@ GraphBuilder::engineConfigs(const Descriptor &graph, DnnHeuristics mode) const {
   return configs;
 }
 
-llvm::Expected<Descriptor> GraphBuilder::makePlan(uint64_t workspaceBytes) {
+llvm::Expected<bool>
+GraphBuilder::isDeterministic(const Descriptor &config) const {
+  llvm::Expected<Descriptor> engine =
+      Descriptor::create(library, EngineDescriptor);
+  if (!engine)
+    return engine.takeError();
+  DnnDescriptor slot = engine->get();
+  int64_t count = 0;
+  int notes[dnnNumericalNotes];
+  if (llvm::Error error = library.check(
+          library.api().getAttribute(config.get(), EngineConfigEngine,
+                                     TypeDescriptor, 1, &count, &slot),
+          "engine"))
+    return std::move(error);
+  if (llvm::Error error =
+          library.check(library.api().getAttribute(
+                            slot, EngineNumericalNotes, TypeNumericalNote,
+                            dnnNumericalNotes, &count, notes),
+                        "notes"))
+    return std::move(error);
+  return !llvm::is_contained(llvm::ArrayRef(notes, count),
+                             int(DnnNondeterministic));
+}
+
+llvm::Expected<Descriptor> GraphBuilder::makePlan(const EngineLimits &limits) {
   if (failed)
     return failure(failed->first, failed->second);
   llvm::Expected<Descriptor> graph = makeGraph();
@@ -216,6 +247,16 @@ llvm::Expected<Descriptor> GraphBuilder::makePlan(uint64_t workspaceBytes) {
       continue;
     }
     for (Descriptor &config : *configs) {
+      if (limits.deterministic) {
+        llvm::Expected<bool> deterministic = isDeterministic(config);
+        if (!deterministic)
+          return deterministic.takeError();
+        if (!*deterministic) {
+          reason = "cuDNN " + library.api().version() +
+                   " has only engines whose results change from run to run";
+          continue;
+        }
+      }
       llvm::Expected<Descriptor> made =
           Descriptor::create(library, ExecutionPlanDescriptor);
       if (!made)
@@ -232,14 +273,15 @@ llvm::Expected<Descriptor> GraphBuilder::makePlan(uint64_t workspaceBytes) {
                                          TypeInt64, 1, &count, &needed),
               "workspace"))
         return std::move(error);
-      if (static_cast<uint64_t>(needed) <= workspaceBytes) {
+      uint64_t all = needed + limits.reservedBytes;
+      if (all <= limits.workspaceBytes) {
         parts.push_back(std::move(*graph));
         parts.push_back(std::move(config));
         return made;
       }
       reason = "cuDNN " + library.api().version() + " needs a workspace of " +
-               std::to_string(needed) + " bytes, the plan has " +
-               std::to_string(workspaceBytes);
+               std::to_string(all) + " bytes, the plan has " +
+               std::to_string(limits.workspaceBytes);
     }
   }
   return failure(Exit::Unsupported, reason);

@@ -102,6 +102,13 @@ struct DnnTensor {
 /// A row-major tensor that is never in memory.
 DnnTensor virtualTensor(DnnType type, std::array<int64_t, 4> dimensions);
 
+/// What an engine may need and do.
+struct EngineLimits {
+  uint64_t workspaceBytes = 0; ///< that the plan has for the instruction
+  uint64_t reservedBytes = 0;  ///< of them, that are not the engine's
+  bool deterministic = false;  ///< only engines whose bits never change
+};
+
 /// Puts a graph together, operation by operation; tensors are named by numbers
 /// that count from 1 and are their unique ids. Computes in fp32. What fails is
 /// told by makePlan(). Must outlive the plan it makes.
@@ -114,10 +121,12 @@ public:
   /// y = mode(x, b), or mode(x) where b is 0.
   void addPointwise(DnnPointwise mode, int64_t x, int64_t b, int64_t y);
   void addReduction(DnnReduction operation, int64_t x, int64_t y);
+  /// y: the memory of x seen with the dimensions and strides of y.
+  void addReshape(int64_t x, int64_t y);
 
-  /// The first plan of the library's heuristics that can be made and needs at
-  /// most `workspaceBytes`. Exit::Unsupported says why there is none.
-  llvm::Expected<Descriptor> makePlan(uint64_t workspaceBytes);
+  /// The first plan of the library's heuristics that can be made within the
+  /// limits. Exit::Unsupported says why there is none.
+  llvm::Expected<Descriptor> makePlan(const EngineLimits &limits);
 
 private:
   /// Creates a descriptor, sets attributes and finalizes it; null, and what
@@ -128,6 +137,7 @@ private:
   llvm::Expected<Descriptor> makeGraph() const;
   llvm::Expected<std::vector<Descriptor>>
   engineConfigs(const Descriptor &graph, DnnHeuristics mode) const;
+  llvm::Expected<bool> isDeterministic(const Descriptor &config) const;
 
   const DnnLibrary &library;
   std::vector<Descriptor> tensors;

@@ -20,16 +20,18 @@ using namespace dit::runtime::cuda;
 
 /// Passed in the same way: the same size, both numbers or both pointers.
 template <typename T, typename U>
-static constexpr bool alike =
-    sizeof(T) == sizeof(U) && std::is_pointer_v<T> == std::is_pointer_v<U> &&
-    std::is_floating_point_v<T> == std::is_floating_point_v<U>;
+static constexpr bool
+    alike = sizeof(T) == sizeof(U) &&
+            std::is_pointer_v<T> ==
+                std::is_pointer_v<U> &&std::is_floating_point_v<T> ==
+                std::is_floating_point_v<U>;
 
 template <typename Theirs, typename Ours>
 struct SameCall : std::false_type {};
 template <typename R, typename... A, typename Q, typename... B>
-  requires(sizeof...(A) == sizeof...(B))
-struct SameCall<R (*)(A...), Q (*)(B...)>
-    : std::bool_constant<(alike<A, B> && ...)> {};
+requires(sizeof...(A) == sizeof...(B)) struct SameCall<R (*)(A...), Q (*)(B...)>
+    : std::bool_constant<(alike<A, B> && ...)> {
+};
 
 template <auto theirs, auto CudaApi::*ours>
 static constexpr bool driver = SameCall<
@@ -261,5 +263,6 @@ static_assert(int(DnnSum) == CUDNN_REDUCE_TENSOR_ADD &&
               int(DnnMax) == CUDNN_REDUCE_TENSOR_MAX);
 static_assert(int(DnnFallback) == CUDNN_HEUR_MODE_FALLBACK &&
               int(DnnModeA) == CUDNN_HEUR_MODE_A);
-static_assert(int(DnnNondeterministic) == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
+static_assert(int(DnnNondeterministic) ==
+                  CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC &&
               dnnNumericalNotes >= CUDNN_NUMERICAL_NOTE_TYPE_COUNT);

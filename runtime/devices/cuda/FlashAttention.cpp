@@ -1,0 +1,156 @@
+//===- FlashAttention.cpp - Attention by our own kernel -------------------===//
+
+#include "runtime/devices/cuda/FlashAttention.h"
+
+#include "runtime/plan/Failure.h"
+
+using namespace dit;
+using namespace dit::runtime::cuda;
+using dit::plan::Exit;
+using dit::plan::failure;
+
+llvm::Expected<Function>
+FlashKernels::find(const proto::FlashAttention &kernel) {
+  std::string name = "attention kernel '" + plan::escaped(kernel.symbol()) +
+                     "' of '" + plan::escaped(kernel.part()) + "'";
+  auto found = modules.find(kernel.part());
+  if (found == modules.end()) {
+    llvm::Expected<Owned<Module>> module =
+        loadPart(context, plan, kernel.part());
+    if (!module)
+      return plan::within(module.takeError(), name);
+    found = modules.emplace(kernel.part(), std::move(*module)).first;
+  }
+  const CudaApi &api = context.api();
+  Function function;
+  if (api.moduleGetFunction(&function, found->second.get(),
+                            kernel.symbol().c_str()))
+    return failure(Exit::Malformed, "the plan's code has no " + name);
+  if (api.funcSetAttribute(function, MaxDynamicSharedBytes,
+                           static_cast<int>(kernel.shared_bytes())))
+    return failure(Exit::Unsupported,
+                   name + " wants " + llvm::Twine(kernel.shared_bytes()) +
+                       " bytes of shared memory a block, more than " +
+                       context.gpu().name + " has");
+  return function;
+}
+
+namespace {
+
+/// What the kernel takes by value: FlashArguments of FlashAttentionSm90.cu.
+struct Arguments {
+  DevicePointer output;
+  DevicePointer logSumExp;
+  int64_t outputBatchStride, outputTokenStride, outputHeadStride;
+  int32_t heads, queries, keys;
+  float scale;
+};
+
+class FlashCommand : public CudaCommand {
+public:
+  FlashCommand(const proto::Attention &attention,
+               const CudaAddresses &addresses, Function function)
+      : attention(attention), function(function) {
+    const proto::Attention::Operand &output = attention.output();
+    arguments = {addresses(output.place()),
+                 addresses(attention.log_sum_exp()),
+                 output.batch_stride(),
+                 output.token_stride(),
+                 output.head_stride(),
+                 static_cast<int32_t>(attention.heads()),
+                 static_cast<int32_t>(attention.query_tokens()),
+                 static_cast<int32_t>(attention.key_tokens()),
+                 attention.scale()};
+  }
+
+  /// Describes an operand of `tokens` tokens to the copy engine.
+  llvm::Error describe(const CudaContext &context, TensorMap &map,
+                       const proto::Attention::Operand &operand,
+                       DevicePointer address, int64_t tokens) const;
+  llvm::Error describeAll(const CudaContext &context,
+                          const CudaAddresses &addresses);
+
+  llvm::Error enqueue(const CudaContext &context) override {
+    void *parameters[] = {&arguments, &q, &k, &v};
+    int64_t block = attention.flash().query_block();
+    return context.api().check(
+        context.api().launchKernel(
+            function, (attention.query_tokens() + block - 1) / block,
+            attention.heads(), attention.batch(), 2 * block, 1, 1,
+            attention.flash().shared_bytes(), context.stream(), parameters,
+            nullptr),
+        name());
+  }
+
+  std::string name() const override {
+    return "our attention, batch " + std::to_string(attention.batch()) + ", " +
+           std::to_string(attention.heads()) + " heads, " +
+           std::to_string(attention.query_tokens()) + " x " +
+           std::to_string(attention.key_tokens()) + " tokens, dim " +
+           std::to_string(attention.head_dim());
+  }
+
+private:
+  const proto::Attention &attention;
+  Function function;
+  Arguments arguments;
+  TensorMap q, k, v;
+};
+
+} // namespace
+
+llvm::Error FlashCommand::describe(const CudaContext &context, TensorMap &map,
+                                   const proto::Attention::Operand &operand,
+                                   DevicePointer address,
+                                   int64_t tokens) const {
+  constexpr uint64_t elementBytes = 2;
+  auto bytes = [](int64_t stride) {
+    return static_cast<uint64_t>(stride) * elementBytes;
+  };
+  const uint64_t sizes[] = {static_cast<uint64_t>(attention.head_dim()),
+                            static_cast<uint64_t>(tokens),
+                            static_cast<uint64_t>(attention.heads()),
+                            static_cast<uint64_t>(attention.batch())};
+  const uint64_t strides[] = {bytes(operand.token_stride()),
+                              bytes(operand.head_stride()),
+                              bytes(operand.batch_stride())};
+  const uint32_t box[] = {64, 64, 1, 1}, steps[] = {1, 1, 1, 1};
+  return context.api().check(context.api().tensorMapEncodeTiled(
+                                 &map, TensorMapBf16, 4, asPointer(address),
+                                 sizes, strides, box, steps,
+                                 TensorMapNotInterleaved, TensorMapSwizzle128,
+                                 TensorMapPromotion256, TensorMapFillZero),
+                             "cuTensorMapEncodeTiled of " + name());
+}
+
+llvm::Error FlashCommand::describeAll(const CudaContext &context,
+                                      const CudaAddresses &addresses) {
+  struct Part {
+    TensorMap &map;
+    const proto::Attention::Operand &operand;
+    int64_t tokens;
+  };
+  for (Part part : {Part{q, attention.q(), attention.query_tokens()},
+                    {k, attention.k(), attention.key_tokens()},
+                    {v, attention.v(), attention.key_tokens()}})
+    if (llvm::Error error =
+            describe(context, part.map, part.operand,
+                     addresses(part.operand.place()), part.tokens))
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<CudaCommand>>
+dit::runtime::cuda::createFlashAttention(const proto::Attention &attention,
+                                         const CudaAddresses &addresses,
+                                         const CudaContext &context,
+                                         FlashKernels &kernels) {
+  llvm::Expected<Function> function = kernels.find(attention.flash());
+  if (!function)
+    return function.takeError();
+  auto command =
+      std::make_unique<FlashCommand>(attention, addresses, *function);
+  if (llvm::Error error = command->describeAll(context, addresses))
+    return std::move(error);
+  return command;
+}
