@@ -57,8 +57,7 @@ std::optional<Rows> Conditioning::findRows(Operation *op) const {
     return has(Rows::Whole) ? Rows::Whole : Rows::Equal;
   };
   auto isWeight = [&](Value value) {
-    return !known.find(value)->second.isConditioned() &&
-           rowsOf(value) == Rows::Whole;
+    return !known.find(value)->second.isConditioned();
   };
   using Found = std::optional<Rows>;
   return TypeSwitch<Operation *, Found>(op)
@@ -145,6 +144,9 @@ void Conditioning::analyse(Operation *op) {
   if (!rows)
     return;
   dependence.rows = *rows;
+  RankedTensorType type = getTensorType(op->getResult(0));
+  if (*rows == Rows::Whole && type.getRank() && type.getDimSize(0) == 1)
+    dependence.rows = Rows::Equal;
   for (Value result : op->getResults())
     known[result] = dependence;
 }
@@ -311,31 +313,33 @@ Value ConditioningBuilder::buildShape(Operation *op) {
   int64_t by = lead(result);
   RankedTensorType type = typeOf(result);
   Rows rows = dependence(result).rows;
-  // Broadcasts make equal rows of whole ones.
-  auto in = [&](Value value, Rows wanted) {
-    return operand(value, wanted, by != 0);
+  auto in = [&](Value value, bool keepsRows) {
+    return operand(value, keepsRows ? rows : Rows::Whole, by != 0);
   };
   return TypeSwitch<Operation *, Value>(op)
       .Case([&](GatherOp gather) {
         return GatherOp::create(builder, loc, type,
                                 operand(gather.getTable(), Rows::Whole, false),
-                                in(gather.getIndices(), rows));
+                                in(gather.getIndices(), true));
       })
       .Case([&](BroadcastOp broadcast) {
         ArrayRef<int64_t> dims = broadcast.getDims();
         bool carries = !dims.empty() && dims.front() == 0;
-        return createBroadcast(
-            builder, loc,
-            in(broadcast.getInput(), carries ? rows : Rows::Whole),
-            type.getShape(), shifted(dims, by));
+        return createBroadcast(builder, loc, in(broadcast.getInput(), carries),
+                               type.getShape(), shifted(dims, by));
       })
       .Case([&](TransposeOp transpose) {
-        return TransposeOp::create(builder, loc, in(transpose.getInput(), rows),
-                                   shifted(transpose.getPermutation(), by));
+        ArrayRef<int64_t> order = transpose.getPermutation();
+        return TransposeOp::create(
+            builder, loc,
+            in(transpose.getInput(), !order.empty() && order[0] == 0),
+            shifted(order, by));
       })
       .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>([&](auto reshape) {
-        return createReshape(builder, loc, in(reshape.getSrc(), rows),
-                             type.getShape());
+        return createReshape(
+            builder, loc,
+            in(reshape.getSrc(), keepsRows(reshape.getSrc(), result)),
+            type.getShape());
       })
       .Case([&](tensor::ExtractSliceOp slice) {
         SmallVector<int64_t> offsets(slice.getStaticOffsets()),
@@ -348,14 +352,15 @@ Value ConditioningBuilder::buildShape(Operation *op) {
           return getAsIndexOpFoldResult(builder.getContext(), numbers);
         };
         return tensor::ExtractSliceOp::create(
-            builder, loc, type, in(slice.getSource(), rows),
+            builder, loc, type,
+            in(slice.getSource(), keepsRows(slice.getSource(), result)),
             attributes(offsets), attributes(type.getShape()),
             attributes(strides));
       })
       .Case([&](tensor::ConcatOp concat) {
         SmallVector<Value> inputs;
         for (Value input : concat.getInputs())
-          inputs.push_back(in(input, rows));
+          inputs.push_back(in(input, concat.getDim() != 0));
         return tensor::ConcatOp::create(
             builder, loc, static_cast<int64_t>(concat.getDim()) + by, inputs);
       })
@@ -363,8 +368,10 @@ Value ConditioningBuilder::buildShape(Operation *op) {
         SmallVector<int64_t> dims;
         for (int64_t dim : reduce.getDims())
           dims.push_back(dim + by);
-        return ReduceOp::create(builder, loc, reduce.getKind(),
-                                in(reduce.getInput(), rows), dims);
+        return ReduceOp::create(
+            builder, loc, reduce.getKind(),
+            in(reduce.getInput(), !llvm::is_contained(reduce.getDims(), 0)),
+            dims);
       })
       .Default([](Operation *) { return Value(); });
 }

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -63,6 +64,27 @@ Value SamplePrologue::readLabels(Type element) {
   return createCast(builder, loc, all, element);
 }
 
+/// The model at the pictures alone has no tables of its own: where it is not
+/// like the other (at one picture, constants of one row have another shape), it
+/// computes its conditioning step by step.
+void SamplePrologue::dropUnshared(func::FuncOp prologue) {
+  Block &body = prologue.getBody().front();
+  Operation *end = body.getTerminator();
+  SmallVector<Value> values(end->getOperands());
+  ArrayRef<Value> first =
+                      ArrayRef(values).take_front(guided.getStored().size()),
+                  second = ArrayRef(values).drop_front(first.size());
+  if (llvm::all_of(second,
+                   [&](Value v) { return llvm::is_contained(first, v); }))
+    return;
+  unguided.reset();
+  isSingleApart = true;
+  end->setOperands(first);
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
 /// A table for each value that `prologue` returns, which is written to it
 /// instead.
 void SamplePrologue::addTables(func::FuncOp prologue) {
@@ -102,9 +124,6 @@ void SamplePrologue::report(func::FuncOp prologue) {
   llvm::SetVector<GlobalOp> all;
   for (Value value : guided.getStored())
     all.insert(tables[value]);
-  if (unguided)
-    for (Value value : unguided->getStored())
-      all.insert(tables[value]);
   int64_t bytes = 0, ahead = 0;
   for (GlobalOp table : all)
     bytes += countBytes(table.getTensorType());
@@ -112,15 +131,17 @@ void SamplePrologue::report(func::FuncOp prologue) {
     MatmulOp::Sizes sizes = matmul.getSizes();
     ahead += 2 * sizes.m * sizes.n * sizes.k * sizes.batch;
   }
+  StringRef alone =
+      !isSingleApart ? "" : "; steps without guidance compute their own";
   model.emitRemark(
       llvm::formatv("what depends on timestep and label alone is computed for "
                     "{0} steps at once: {1} of weights are read every {0} "
                     "steps, not every step; {2} a step, not {3}, for {4} "
-                    "different rows of {5}; tables of {6}",
+                    "different rows of {5}; tables of {6}{7}",
                     count, printScaled(guided.getWeightBytes(), "B"),
                     printScaled(ahead / count, "FLOP"),
                     printScaled(guided.getFlops(), "FLOP"), pictures + 1,
-                    denoiser.batch, printScaled(bytes, "B"))
+                    denoiser.batch, printScaled(bytes, "B"), alone)
           .str());
 }
 
@@ -141,6 +162,7 @@ void SamplePrologue::build(int64_t wanted) {
   IRRewriter rewriter(builder.getContext());
   DominanceInfo dominance(prologue);
   eliminateCommonSubExpressions(rewriter, dominance, prologue);
+  dropUnshared(prologue);
   builder.setInsertionPoint(end);
   addTables(prologue);
   report(prologue);
@@ -149,7 +171,7 @@ void SamplePrologue::build(int64_t wanted) {
 DenseMap<Value, Value> SamplePrologue::restore(func::FuncOp function,
                                                Value at) {
   DenseMap<Value, Value> given;
-  if (!count)
+  if (!count || (function != model && !unguided))
     return given;
   const Conditioning &conditioning = function == model ? guided : *unguided;
   int64_t rows = function == model ? denoiser.batch : pictures;

@@ -51,6 +51,7 @@ public:
 private:
   mlir::Value readTimesteps(mlir::Type element);
   mlir::Value readLabels(mlir::Type element);
+  void dropUnshared(mlir::func::FuncOp prologue);
   void addTables(mlir::func::FuncOp prologue);
   void report(mlir::func::FuncOp prologue);
 
@@ -62,6 +63,7 @@ private:
   mlir::func::FuncOp model;
   Conditioning guided;
   std::optional<Conditioning> unguided;
+  bool isSingleApart = false; // it computes its conditioning itself
   int64_t pictures, count = 0;
   llvm::DenseMap<mlir::Value, GlobalOp> tables; // by the model's value
 };
