@@ -21,6 +21,8 @@ static dit::GlobalOp getConvertible(Value bias, SymbolTable &symbols,
   if (!read || written.contains(read.getGlobalAttr().getAttr()))
     return {};
   auto global = symbols.lookup<dit::GlobalOp>(read.getGlobal());
+  if (global.getFlat())
+    return {}; // who writes the flat global writes the member
   bool isOwn =
       global.getRole() == Role::Parameter || global.getRole() == Role::Constant;
   return isOwn ? global : dit::GlobalOp();

@@ -13,6 +13,8 @@
 // CHECK-NEXT: dit.global @moving
 dit.global @b parameter : tensor<16xf32> pieces [#b]
 dit.global @moving parameter : tensor<16xf32>
+dit.global @masters state : tensor<64xf32>
+dit.global @trained parameter : tensor<16xf32> trainable within @masters at 0
 dit.global @x input : !x
 dit.global @w parameter : !w
 
@@ -45,5 +47,17 @@ func.func @written() -> !y {
   %b = dit.read @moving : !b
   %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
   dit.write %b, @moving : !b
+  return %0 : !y
+}
+
+// A member of a flat global is written with it.
+// CHECK-LABEL: @member
+// CHECK: %[[B:.*]] = dit.read @trained : tensor<16xf32>
+// CHECK: arith.truncf %[[B]] : tensor<16xf32> to tensor<16xbf16>
+func.func @member() -> !y {
+  %x = dit.read @x : !x
+  %w = dit.read @w : !w
+  %b = dit.read @trained : !b
+  %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
   return %0 : !y
 }
