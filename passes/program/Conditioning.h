@@ -72,6 +72,11 @@ private:
   };
   friend struct ConditioningBuilder;
 
+  /// Ops that are rebuilt as they are, on other types: elementwise ones, norms
+  /// and products.
+  static bool keepsForm(mlir::Operation *op);
+  /// Row i of the reshaped or sliced tensor comes from row i of the other.
+  static bool keepsRows(mlir::Value from, mlir::Value to);
   std::optional<Rows> findRows(mlir::Operation *op) const;
   void analyse(mlir::Operation *op);
   void collect(mlir::Block &body);
