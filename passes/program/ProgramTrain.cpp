@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -19,6 +21,40 @@ namespace dit {
 } // namespace dit
 
 using namespace dit;
+
+/// Remarks how much is trained, and which of the model's tensors are not.
+static void sayWhatIsTrained(func::FuncOp model) {
+  SymbolTable symbols(model->getParentOfType<ModuleOp>());
+  llvm::SetVector<GlobalOp> read;
+  model.walk([&](ReadOp op) {
+    read.insert(symbols.lookup<GlobalOp>(op.getGlobal()));
+  });
+  int64_t tensors = 0, values = 0;
+  std::vector<std::string> others;
+  for (GlobalOp global : read) {
+    if (global.getRole() != Role::Parameter)
+      continue;
+    auto pieces = global.getPieces().getAsRange<PieceAttr>();
+    if (global.getTrainable()) {
+      tensors += llvm::range_size(pieces);
+      values += global.getTensorType().getNumElements();
+    } else {
+      for (PieceAttr piece : pieces)
+        others.push_back(piece.getName().str());
+    }
+  }
+  // Names of a frozen model would fill the screen.
+  constexpr size_t most = 8;
+  InFlightDiagnostic remark = model.emitRemark("trains ")
+                              << values << " values in " << tensors
+                              << " tensors";
+  if (others.empty())
+    return;
+  remark << "; not trained: "
+         << llvm::join(ArrayRef(others).take_front(most), ", ");
+  if (others.size() > most)
+    remark << " and " << others.size() - most << " more";
+}
 
 namespace {
 struct ProgramTrain : dit::impl::ProgramTrainBase<ProgramTrain> {
@@ -39,8 +75,10 @@ struct ProgramTrain : dit::impl::ProgramTrainBase<ProgramTrain> {
       return signalPassFailure();
     }
     TrainOptions options;
-    if (failed(choose(model, *denoiser, options)) ||
-        failed(buildTrainProgram(module, *denoiser, options, model)))
+    if (failed(choose(model, *denoiser, options)))
+      return signalPassFailure();
+    sayWhatIsTrained(model);
+    if (failed(buildTrainProgram(module, *denoiser, options, model)))
       return signalPassFailure();
     model.erase();
   }

@@ -1,7 +1,8 @@
 // RUN: dit-opt %s --split-input-file --verify-diagnostics --dit-program-train
 
 dit.global @table constant : tensor<11x16xf32>
-// expected-error @below {{reads no trainable parameter: there is nothing to train}}
+// expected-error @+2 {{reads no trainable parameter: there is nothing to train}}
+// expected-remark @below {{trains 0 values}}
 func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>) -> tensor<2x1x4x4xf32>
     attributes {dit.inputs = ["x", "t", "y"]} {
   %table = dit.read @table : tensor<11x16xf32>
@@ -38,6 +39,7 @@ func.func @forward(%x: tensor<2x1x4x4xf32>) -> tensor<2x1x4x4xf32>
 
 // expected-error @below {{is trained, but its type is 'f64'}}
 dit.global @table parameter : tensor<11x16xf64> trainable pieces [#dit.piece<name = "table", file = tensor<11x16xf64>, view = [11, 16], permutation = [0, 1], target = [11, 16], offset = [0, 0], source = unit>]
+// expected-remark @below {{trains 176 values in 1 tensors}}
 func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>) -> tensor<2x1x4x4xf32>
     attributes {dit.inputs = ["x", "t", "y"]} {
   %table = dit.read @table : tensor<11x16xf64>

@@ -1,4 +1,7 @@
 // RUN: dit-opt %s --dit-program-train="clip=1.0 beta2=0.75" --cse --dit-verify-program | FileCheck %s
+// RUN: dit-opt %s --dit-program-train -o /dev/null 2>&1 | FileCheck %s --check-prefix=SAYS
+
+// SAYS: remark: trains 432 values in 2 tensors; not trained: b
 
 // The table and the product are trained, in the order in which they are read;
 // the frozen bias stays what it is. 11 x 16 = 176 numbers take 192.
