@@ -244,6 +244,12 @@ llvm::Error PictureSampler::writeInitialNoise(int64_t first) {
   return llvm::Error::success();
 }
 
+/// Timed functions run to their end, one after the other.
+llvm::Error PictureSampler::start(unsigned function, Timeline *timeline) {
+  return timeline ? executor->run(function, timeline)
+                  : executor->start(function);
+}
+
 llvm::Error PictureSampler::begin(int64_t first, Timeline *timeline) {
   if (llvm::Error error = writeLabels(first))
     return error;
@@ -253,12 +259,12 @@ llvm::Error PictureSampler::begin(int64_t first, Timeline *timeline) {
     if (llvm::Error error = writeNumber(sampling->use_noise(), 0))
       return error;
   if (prologue)
-    if (llvm::Error error = executor->run(*prologue, timeline))
+    if (llvm::Error error = start(*prologue, timeline))
       return error;
   if (llvm::Error error = writeInitialNoise(first))
     return error;
   if (init)
-    if (llvm::Error error = executor->run(*init, timeline))
+    if (llvm::Error error = start(*init, timeline))
       return error;
   if (!sampling->use_noise().empty())
     return writeNumber(sampling->use_noise(), 0);
@@ -292,14 +298,10 @@ llvm::Error PictureSampler::startStep(int64_t first, int64_t index,
   // begin() has run the first.
   bool renews =
       index && sampling->hoist_steps() && index % sampling->hoist_steps() == 0;
-  auto start = [&](unsigned function) {
-    return timeline ? executor->run(function, timeline)
-                    : executor->start(function);
-  };
   if (renews)
-    if (llvm::Error error = start(*prologue))
+    if (llvm::Error error = start(*prologue, timeline))
       return error;
-  return start(step);
+  return start(step, timeline);
 }
 
 llvm::Expected<std::optional<Array>>

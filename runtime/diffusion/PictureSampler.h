@@ -51,7 +51,7 @@ public:
   sample(int64_t first, llvm::function_ref<bool(int64_t step)> proceed,
          Timeline *timeline = nullptr);
 
-  /// Writes the inputs of the pictures from `first` on and runs what comes
+  /// Writes the inputs of the pictures from `first` on and starts what comes
   /// before the first step: x_T, and the prologue of the first steps.
   llvm::Error begin(int64_t first, Timeline *timeline = nullptr);
 
@@ -72,6 +72,7 @@ private:
   Executor *executor;
   SampleRequest request;
   const proto::Sampling *sampling;
+  llvm::Error start(unsigned function, Timeline *timeline);
   llvm::Error startStep(int64_t first, int64_t index, Timeline *timeline);
   llvm::Error atSteps(llvm::Error error, int64_t last) const;
 
