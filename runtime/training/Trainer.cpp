@@ -21,9 +21,6 @@ using dit::plan::failure;
 /// The key of an evaluation's draws, where training has the step.
 static constexpr int64_t evaluationStep = 0xffffffff;
 
-/// Of fp16; halved at once where it is too large.
-static constexpr float firstLossScale = 65536;
-
 BatchSource::~BatchSource() = default;
 
 bool StepResult::isBad() const {
@@ -123,20 +120,8 @@ llvm::Expected<Trainer> Trainer::create(Executor &executor,
 }
 
 llvm::Error Trainer::initialise() {
-  if (llvm::Error error = executor->run(init))
-    return error;
   skippedBefore = 0;
-  for (const std::string *counter :
-       {&training->good_steps(), &training->skipped()})
-    if (!counter->empty())
-      if (llvm::Error error = writeNumber(*counter, 0))
-        return error;
-  if (training->loss_scale().empty())
-    return llvm::Error::success();
-  const float scale[1] = {
-      executor->metadata().precision() == "fp16" ? firstLossScale : 1};
-  return executor->write(*executor->findGlobal(training->loss_scale()),
-                         bytesOf(llvm::ArrayRef(scale)));
+  return executor->run(init);
 }
 
 llvm::Error Trainer::restore(const TrainingState &state) {

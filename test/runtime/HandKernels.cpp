@@ -127,12 +127,13 @@ extern "C" void train_evaluate(void *const *operands, int64_t, int64_t) {
   accumulateLinear(own, true);
 }
 
-/// operands: masters, ema, moment1, moment2, applied.
+/// operands: masters, ema, moment1, moment2, applied, loss_scale.
 extern "C" void train_start(void *const *operands, int64_t, int64_t) {
   std::memcpy(operands[1], operands[0], 128 * sizeof(float));
   std::memset(operands[2], 0, 128 * sizeof(float));
   std::memset(operands[3], 0, 128 * sizeof(float));
   *static_cast<int64_t *>(operands[4]) = 0;
+  *static_cast<float *>(operands[5]) = 1;
 }
 
 /// AdamW and averages. operands: masters, gradients, ema, moment1, moment2,

@@ -337,7 +337,7 @@ HandPlan dit::test::makeTrainPlan() {
   unsigned t = named("t", add("t", Global::OUTPUT, proto::I64, {batch}));
   unsigned norm = named("gradient_norm",
                         add("gradient_norm", Global::OUTPUT, proto::F32, {1}));
-  state("loss_scale", proto::F32, 1);
+  unsigned lossScale = state("loss_scale", proto::F32, 1);
   state("good_steps", proto::I64, 1);
   unsigned applied = state("applied", proto::I64, 1);
   unsigned skipped = state("skipped", proto::I64, 1);
@@ -366,7 +366,7 @@ HandPlan dit::test::makeTrainPlan() {
                             seed,    step,      noise,    givenT, useGiven,
                             drop,    diffusion, mse,      vb,     t};
   function("train_init", "train_start",
-           {masters, ema, moment1, moment2, applied});
+           {masters, ema, moment1, moment2, applied, lossScale});
   function("accumulate_first", "train_first", micro);
   function("accumulate", "train_more", micro);
   function("update", "train_update",
