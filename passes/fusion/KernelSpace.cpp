@@ -38,6 +38,9 @@ RowSpace dit::chooseSpace(OpResult result,
     for (OpResult wanted : op->getResults())
       for (Access access : accesses.lookup(wanted)) {
         if (isReduction(op)) {
+          // One number for all points says nothing about them.
+          if (points > 1 && countElements(wanted) == 1)
+            continue;
           int64_t lane = getShape(op->getOperand(0)).back();
           ArrayRef<int64_t> rowShape = getShape(wanted);
           if (isLikeInput(wanted)) {

@@ -38,6 +38,7 @@ static SmallVector<Place> placeParameters(func::FuncOp model, int64_t &end) {
                         memberAlignment);
     result.push_back(std::move(place));
   }
+  end = llvm::alignTo(end, flatRow);
   return result;
 }
 

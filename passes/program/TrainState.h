@@ -11,7 +11,8 @@
 //               absent where it reads the masters alone
 //
 // Members follow each other as the model first reads them: bias beside weight,
-// block after block.
+// block after block. Flats end at a multiple of `flatRow`, so that they can be
+// seen as rows, which kernels share out.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_PROGRAM_TRAINSTATE_H
@@ -22,6 +23,9 @@
 #include <optional>
 
 namespace dit {
+
+/// The elements of a row of a flat global, as the optimizer sees it.
+inline constexpr int64_t flatRow = 4096;
 
 /// What training keeps of one parameter.
 struct TrainedParameter {
@@ -36,7 +40,7 @@ struct TrainState {
   llvm::SmallVector<TrainedParameter> parameters;
   GlobalOp masters, gradients, moment1, moment2, ema;
   GlobalOp weights;     ///< null where the model reads no low type
-  int64_t elements = 0; ///< of each flat
+  int64_t elements = 0; ///< of each flat, a multiple of flatRow
 
   /// The parameter that `read` reads, or null.
   const TrainedParameter *find(ReadOp read) const;

@@ -23,7 +23,8 @@ public:
   UpdateStep(StepBuilder &steps, const TrainState &state,
              const UpdateGlobals &globals, bool scalesLoss)
       : steps(steps), builder(steps.getBuilder()), loc(steps.getLoc()),
-        state(state), globals(globals), scalesLoss(scalesLoss) {}
+        state(state), globals(globals),
+        scalesLoss(scalesLoss), rows{state.elements / flatRow, flatRow} {}
 
   void build();
 
@@ -56,9 +57,16 @@ private:
     return createSlice(builder, loc, steps.read(globals.hyper), 0,
                        static_cast<int64_t>(which), 1);
   }
+  /// A flat as rows, which kernels share out.
+  Value readRows(GlobalOp flat) {
+    return createReshape(builder, loc, steps.read(flat), rows);
+  }
+  void writeRows(Value value, GlobalOp flat) {
+    steps.write(createReshape(builder, loc, value, {state.elements}), flat);
+  }
   /// A number [1] for every element of the flats.
   Value spread(Value number) {
-    return createNumpyBroadcast(builder, loc, number, {state.elements});
+    return createNumpyBroadcast(builder, loc, number, rows);
   }
   Value measureGradients(Value scale);
   Value chooseFactor(Value scale, Value norm);
@@ -73,14 +81,17 @@ private:
   const TrainState &state;
   const UpdateGlobals &globals;
   bool scalesLoss;
+  SmallVector<int64_t> rows;
 };
 } // namespace
 
-/// ‖scale · G‖, [1].
+/// ‖scale · G‖, [1]. In two sums, row by row and over the rows: their order is
+/// the same on any machine.
 Value UpdateStep::measureGradients(Value scale) {
-  Value sum = steps.read(state.gradients);
-  Value squares =
-      ReduceOp::create(builder, loc, ReduceKind::Sum, mul(sum, sum), {0});
+  Value sum = readRows(state.gradients);
+  Value parts =
+      ReduceOp::create(builder, loc, ReduceKind::Sum, mul(sum, sum), {1});
+  Value squares = ReduceOp::create(builder, loc, ReduceKind::Sum, parts, {0});
   return mul(scale, sqrt(createReshape(builder, loc, squares, {1})));
 }
 
@@ -114,9 +125,9 @@ void UpdateStep::updateFlats(Value factor, Value isFinite, Value count) {
   Value kept = rest(mul(rate, hyper(Hyper::WeightDecay)));
   Value averaged = rest(hyper(Hyper::EmaDecay));
 
-  Value p = steps.read(state.masters), m = steps.read(state.moment1),
-        v = steps.read(state.moment2), e = steps.read(state.ema);
-  Value g = mul(spread(factor), steps.read(state.gradients));
+  Value p = readRows(state.masters), m = readRows(state.moment1),
+        v = readRows(state.moment2), e = readRows(state.ema);
+  Value g = mul(spread(factor), readRows(state.gradients));
   Value newM = add(mul(spread(beta1), m), mul(spread(rest(beta1)), g));
   Value newV = add(mul(spread(beta2), v), mul(spread(rest(beta2)), mul(g, g)));
   Value root = add(div(sqrt(newV), spread(rootCorrection)),
@@ -127,14 +138,14 @@ void UpdateStep::updateFlats(Value factor, Value isFinite, Value count) {
 
   Value apply = spread(isFinite);
   Value result = select(apply, newP, p);
-  steps.write(result, state.masters);
-  steps.write(select(apply, newM, m), state.moment1);
-  steps.write(select(apply, newV, v), state.moment2);
-  steps.write(select(apply, newE, e), state.ema);
+  writeRows(result, state.masters);
+  writeRows(select(apply, newM, m), state.moment1);
+  writeRows(select(apply, newV, v), state.moment2);
+  writeRows(select(apply, newE, e), state.ema);
   if (GlobalOp low = state.weights)
-    steps.write(
-        createCast(builder, loc, result, low.getTensorType().getElementType()),
-        low);
+    writeRows(createCast(builder, loc, result,
+                         low.getTensorType().getElementType()),
+              low);
 }
 
 /// The global of one integer, one more where `condition` holds.

@@ -36,8 +36,8 @@ constexpr const char *model = R"(
   }
   })";
 
-/// Elements of the flats: 176 in multiples of 64.
-constexpr int64_t elements = 192;
+/// Elements of the flats: 176, in multiples of a row.
+constexpr int64_t elements = flatRow;
 
 /// A step function whose writes can be seen.
 class UpdateStepTest : public testing::Test {

@@ -15,8 +15,8 @@
 // CHECK: dit.global @table parameter : tensor<11x16xf32> trainable within @masters at 0 pieces
 // CHECK: dit.global @w parameter : tensor<16x16xf32> trainable within @masters at 192 pieces
 // CHECK: dit.global @b parameter : tensor<16xf32> pieces
-// CHECK: dit.global @masters state : tensor<448xf32>
-// CHECK: dit.global @weights state : tensor<448xbf16>
+// CHECK: dit.global @masters state : tensor<4096xf32>
+// CHECK: dit.global @weights state : tensor<4096xbf16>
 // CHECK: dit.global @table.gradient state : tensor<11x16xf32> within @gradients at 0
 // CHECK: dit.global @table.ema state : tensor<11x16xf32> within @ema at 0 pieces
 // CHECK: dit.global @w.bf16 state : tensor<16x16xbf16> within @weights at 192
@@ -80,9 +80,11 @@ func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>
 // CHECK-LABEL: func.func @update()
 // CHECK: %[[N:.*]] = dit.read @gradients
 // CHECK: dit.reduce sum
-// CHECK: %[[P:.*]] = dit.read @masters
+// CHECK: %[[ALL:.*]] = dit.read @masters
+// CHECK: %[[P:.*]] = tensor.expand_shape %[[ALL]] {{.*}} into tensor<1x4096xf32>
 // CHECK: %[[NEW:.*]] = arith.select %{{.*}}, %{{.*}}, %[[P]]
-// CHECK: dit.write %[[NEW]], @masters
-// CHECK: %[[LOW:.*]] = arith.truncf %[[NEW]] : tensor<448xf32> to tensor<448xbf16>
-// CHECK: dit.write %[[LOW]], @weights
+// CHECK: %[[FLAT:.*]] = tensor.collapse_shape %[[NEW]]
+// CHECK: dit.write %[[FLAT]], @masters
+// CHECK: %[[LOW:.*]] = arith.truncf %[[NEW]] : tensor<1x4096xf32> to tensor<1x4096xbf16>
+// CHECK: dit.write %{{.*}}, @weights
 // CHECK-NOT: dit.write %{{.*}}, @loss_scale
