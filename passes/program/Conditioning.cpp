@@ -198,6 +198,39 @@ Conditioning::Conditioning(func::FuncOp model, const Denoiser &denoiser)
   collect(body);
 }
 
+/// Reads of one global, or none at all.
+static bool readSame(Value a, Value b) {
+  auto first = a ? a.getDefiningOp<ReadOp>() : ReadOp(),
+       second = b ? b.getDefiningOp<ReadOp>() : ReadOp();
+  if (!first || !second)
+    return !a && !b;
+  return first.getGlobal() == second.getGlobal();
+}
+
+Value Conditioning::findTwin(Value value, const Conditioning &other) const {
+  auto product = value.getDefiningOp<MatmulOp>();
+  auto findIn = [&](const Conditioning &in) {
+    Value twin;
+    for (Value candidate : in.stored) {
+      auto matmul = candidate.getDefiningOp<MatmulOp>();
+      if (!matmul || !readSame(matmul.getRhs(), product.getRhs()) ||
+          !readSame(matmul.getBias(), product.getBias()) ||
+          matmul->getAttrDictionary() != product->getAttrDictionary() ||
+          getTensorType(candidate).getShape().drop_front() !=
+              getTensorType(value).getShape().drop_front() ||
+          !(in.known.find(candidate)->second == known.find(value)->second))
+        continue;
+      if (twin)
+        return Value();
+      twin = candidate;
+    }
+    return twin;
+  };
+  if (!product || !findIn(*this))
+    return {};
+  return findIn(other);
+}
+
 int64_t Conditioning::getFlops() const {
   int64_t flops = 0;
   for (Operation *op : ops)

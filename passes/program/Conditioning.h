@@ -57,6 +57,11 @@ public:
                       mlir::Value table, mlir::Value row,
                       llvm::ArrayRef<int64_t> rowOf) const;
 
+  /// The value that the same model at another batch stores as `value`: the one
+  /// product with that weight and bias. Null where it is no product, or where
+  /// there is not just one.
+  mlir::Value findTwin(mlir::Value value, const Conditioning &other) const;
+
   /// Floating-point operations of the model's matrix products in it.
   int64_t getFlops() const;
   /// Bytes of the weights that these products read, each once.
@@ -69,6 +74,7 @@ private:
     Rows rows = Rows::Whole;
 
     bool isConditioned() const { return timestep || label; }
+    bool operator==(const Dependence &) const = default;
   };
   friend struct ConditioningBuilder;
 

@@ -4,11 +4,6 @@
 #include "dialects/dit/Builders.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Dominance.h"
-#include "mlir/IR/PatternMatch.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Transforms/CSE.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -64,44 +59,27 @@ Value SamplePrologue::readLabels(Type element) {
   return createCast(builder, loc, all, element);
 }
 
-/// The model at the pictures alone has no tables of its own: where it is not
-/// like the other (at one picture, constants of one row have another shape), it
-/// computes its conditioning step by step.
-void SamplePrologue::dropUnshared(func::FuncOp prologue) {
-  Block &body = prologue.getBody().front();
-  Operation *end = body.getTerminator();
-  SmallVector<Value> values(end->getOperands());
-  ArrayRef<Value> first =
-                      ArrayRef(values).take_front(guided.getStored().size()),
-                  second = ArrayRef(values).drop_front(first.size());
-  if (llvm::all_of(second,
-                   [&](Value v) { return llvm::is_contained(first, v); }))
-    return;
-  unguided.reset();
-  isSingleApart = true;
-  end->setOperands(first);
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
-}
-
-/// A table for each value that `prologue` returns, which is written to it
-/// instead.
-void SamplePrologue::addTables(func::FuncOp prologue) {
-  auto end = cast<func::ReturnOp>(prologue.getBody().front().getTerminator());
-  DenseMap<Value, GlobalOp> written;
-  SmallVector<Value> values(guided.getStored());
-  if (unguided)
-    llvm::append_range(values, unguided->getStored());
-  for (auto [value, made] : llvm::zip_equal(values, end.getOperands())) {
-    GlobalOp &table = written[made];
-    if (!table) {
-      table = steps.addGlobal("conditioning", Role::State, getTensorType(made));
-      steps.write(made, table);
-    }
+/// A table for each value that is made, which is written to it. The model at
+/// the pictures alone reads the same tables; it has none of its own: where it
+/// is not like the other, it computes its conditioning step by step.
+void SamplePrologue::addTables(ArrayRef<Value> made) {
+  for (auto [value, now] : llvm::zip_equal(guided.getStored(), made)) {
+    GlobalOp table =
+        steps.addGlobal("conditioning", Role::State, getTensorType(now));
+    steps.write(now, table);
     tables[value] = table;
   }
-  end->setOperands({});
+  if (!unguided)
+    return;
+  for (Value value : unguided->getStored()) {
+    Value twin = unguided->findTwin(value, guided);
+    if (!twin) {
+      unguided.reset();
+      isSingleApart = true;
+      return;
+    }
+    tables[value] = tables.lookup(twin);
+  }
 }
 
 static int64_t countBytes(RankedTensorType type) {
@@ -121,12 +99,9 @@ static std::string printScaled(int64_t amount, StringRef unit) {
 }
 
 void SamplePrologue::report(func::FuncOp prologue) {
-  llvm::SetVector<GlobalOp> all;
-  for (Value value : guided.getStored())
-    all.insert(tables[value]);
   int64_t bytes = 0, ahead = 0;
-  for (GlobalOp table : all)
-    bytes += countBytes(table.getTensorType());
+  for (Value value : guided.getStored())
+    bytes += countBytes(tables[value].getTensorType());
   for (auto matmul : prologue.getOps<MatmulOp>()) {
     MatmulOp::Sizes sizes = matmul.getSizes();
     ahead += 2 * sizes.m * sizes.n * sizes.k * sizes.batch;
@@ -153,18 +128,7 @@ void SamplePrologue::build(int64_t wanted) {
   };
   Value told = readTimesteps(elementOf(denoiser.timestep));
   Value labels = readLabels(elementOf(denoiser.label));
-  SmallVector<Value> values = guided.build(builder, told, labels);
-  if (unguided)
-    llvm::append_range(values, unguided->build(builder, told, labels));
-  // Both batches of the model want the same: one table for both.
-  Operation *end = prologue.getBody().front().getTerminator();
-  end->setOperands(values);
-  IRRewriter rewriter(builder.getContext());
-  DominanceInfo dominance(prologue);
-  eliminateCommonSubExpressions(rewriter, dominance, prologue);
-  dropUnshared(prologue);
-  builder.setInsertionPoint(end);
-  addTables(prologue);
+  addTables(guided.build(builder, told, labels));
   report(prologue);
 }
 

@@ -51,8 +51,7 @@ public:
 private:
   mlir::Value readTimesteps(mlir::Type element);
   mlir::Value readLabels(mlir::Type element);
-  void dropUnshared(mlir::func::FuncOp prologue);
-  void addTables(mlir::func::FuncOp prologue);
+  void addTables(llvm::ArrayRef<mlir::Value> made);
   void report(mlir::func::FuncOp prologue);
 
   StepBuilder &steps;

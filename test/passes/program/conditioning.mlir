@@ -114,8 +114,8 @@ module @rows_are_mixed {
 // -----
 
 // What has one row has equal rows: constants may have the shape of a batch of
-// one. Without guidance the model reads another constant here, so it cannot
-// share the table and computes its own.
+// one, where the other batch reads another constant. The product with the same
+// weight is the same value: one table.
 // CHECK: dit.global @conditioning state : tensor<2x2x6xf32>
 // CHECK-NOT: dit.global @conditioning
 // CHECK-LABEL: func.func @prologue()
@@ -124,8 +124,9 @@ module @rows_are_mixed {
 // CHECK-LABEL: func.func @sample_step()
 // CHECK-NOT: dit.matmul
 // CHECK-LABEL: func.func @sample_step_single()
-// CHECK: math.sin
-// CHECK: dit.matmul
+// CHECK-NOT: math.sin
+// CHECK: dit.gather %{{.*}} : tensor<2x2x6xf32>, tensor<1xi64>
+// CHECK-NOT: dit.matmul
 module @one_row {
   dit.global @table parameter : tensor<11x4xf32>
   dit.global @frequencies parameter : tensor<4xf32>
@@ -133,9 +134,7 @@ module @one_row {
   dit.global @w parameter : tensor<6x4xf32>
   func.func @forward(%x: tensor<2x1x2x3xf32>, %t: tensor<2xf32>, %y: tensor<2xi64>) -> tensor<2x1x2x3xf32>
       attributes {dit.inputs = ["x", "t", "y"]} {
-    %f1 = dit.read @frequencies_of_one : tensor<1x4xf32>
-    %f2 = math.absf %f1 : tensor<1x4xf32>
-    %f = tensor.collapse_shape %f2 [[0, 1]] : tensor<1x4xf32> into tensor<4xf32>
+    %f = dit.read @frequencies : tensor<4xf32>
     %fb = dit.broadcast %f dims = [1] : tensor<4xf32> -> tensor<2x4xf32>
     %tb = dit.broadcast %t dims = [0] : tensor<2xf32> -> tensor<2x4xf32>
     %a = arith.mulf %tb, %fb : tensor<2x4xf32>
@@ -147,6 +146,58 @@ module @one_row {
     %m = dit.matmul %c, %w {transpose_rhs} : tensor<2x4xf32>, tensor<6x4xf32> -> tensor<2x6xf32>
     %v = tensor.expand_shape %m [[0], [1, 2, 3]] output_shape [2, 1, 2, 3] : tensor<2x6xf32> into tensor<2x1x2x3xf32>
     %r = arith.mulf %x, %v : tensor<2x1x2x3xf32>
+    return %r : tensor<2x1x2x3xf32>
+  }
+  func.func @forward_single(%x: tensor<1x1x2x3xf32>, %t: tensor<1xf32>, %y: tensor<1xi64>) -> tensor<1x1x2x3xf32> {
+    %f = dit.read @frequencies_of_one : tensor<1x4xf32>
+    %tb = dit.broadcast %t dims = [0] : tensor<1xf32> -> tensor<1x4xf32>
+    %a = arith.mulf %tb, %f : tensor<1x4xf32>
+    %s = math.sin %a : tensor<1x4xf32>
+    %table = dit.read @table : tensor<11x4xf32>
+    %e = dit.gather %table, %y : tensor<11x4xf32>, tensor<1xi64>
+    %c = arith.addf %s, %e : tensor<1x4xf32>
+    %w = dit.read @w : tensor<6x4xf32>
+    %m = dit.matmul %c, %w {transpose_rhs} : tensor<1x4xf32>, tensor<6x4xf32> -> tensor<1x6xf32>
+    %v = tensor.expand_shape %m [[0], [1, 2, 3]] output_shape [1, 1, 2, 3] : tensor<1x6xf32> into tensor<1x1x2x3xf32>
+    %r = arith.mulf %x, %v : tensor<1x1x2x3xf32>
+    return %r : tensor<1x1x2x3xf32>
+  }
+}
+
+// -----
+
+// Two products with one weight: nothing says which is which at the other batch,
+// which computes its own.
+// CHECK: dit.global @conditioning state : tensor<2x2x6xf32>
+// CHECK: dit.global @conditioning_0 state : tensor<2x2x6xf32>
+// CHECK-LABEL: func.func @sample_step()
+// CHECK-NOT: dit.matmul
+// CHECK-LABEL: func.func @sample_step_single()
+// CHECK: math.sin
+// CHECK: dit.matmul
+module @apart {
+  dit.global @table parameter : tensor<11x4xf32>
+  dit.global @frequencies parameter : tensor<4xf32>
+  dit.global @frequencies_of_one parameter : tensor<1x4xf32>
+  dit.global @w parameter : tensor<6x4xf32>
+  func.func @forward(%x: tensor<2x1x2x3xf32>, %t: tensor<2xf32>, %y: tensor<2xi64>) -> tensor<2x1x2x3xf32>
+      attributes {dit.inputs = ["x", "t", "y"]} {
+    %f = dit.read @frequencies : tensor<4xf32>
+    %fb = dit.broadcast %f dims = [1] : tensor<4xf32> -> tensor<2x4xf32>
+    %tb = dit.broadcast %t dims = [0] : tensor<2xf32> -> tensor<2x4xf32>
+    %a = arith.mulf %tb, %fb : tensor<2x4xf32>
+    %s = math.sin %a : tensor<2x4xf32>
+    %table = dit.read @table : tensor<11x4xf32>
+    %e = dit.gather %table, %y : tensor<11x4xf32>, tensor<2xi64>
+    %c = arith.addf %s, %e : tensor<2x4xf32>
+    %w = dit.read @w : tensor<6x4xf32>
+    %m = dit.matmul %c, %w {transpose_rhs} : tensor<2x4xf32>, tensor<6x4xf32> -> tensor<2x6xf32>
+    %v = tensor.expand_shape %m [[0], [1, 2, 3]] output_shape [2, 1, 2, 3] : tensor<2x6xf32> into tensor<2x1x2x3xf32>
+    %d = arith.subf %s, %e : tensor<2x4xf32>
+    %m2 = dit.matmul %d, %w {transpose_rhs} : tensor<2x4xf32>, tensor<6x4xf32> -> tensor<2x6xf32>
+    %v2 = tensor.expand_shape %m2 [[0], [1, 2, 3]] output_shape [2, 1, 2, 3] : tensor<2x6xf32> into tensor<2x1x2x3xf32>
+    %x2 = arith.addf %x, %v2 : tensor<2x1x2x3xf32>
+    %r = arith.mulf %x2, %v : tensor<2x1x2x3xf32>
     return %r : tensor<2x1x2x3xf32>
   }
   func.func @forward_single(%x: tensor<1x1x2x3xf32>, %t: tensor<1xf32>, %y: tensor<1xi64>) -> tensor<1x1x2x3xf32> {
