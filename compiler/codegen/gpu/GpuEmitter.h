@@ -18,9 +18,8 @@
 //     the last fragment, computes another's again and its stores are
 //     predicated off. So every warp takes part in every shuffle whole, and the
 //     assembler may load a fragment before the stores of the one before it.
-//   - A thread asks for its vectors of the rows that belong to one row alone
-//     first of all, and for those that rows share before the last reduction: a
-//     thread waits where a number is first used.
+//   - A thread asks for its vectors of what belongs to its row alone first of
+//     all: threads run in order, and wait where a number is first used.
 //   - Stores come last, after all fragments are computed: a load cannot pass a
 //     store that may be to the same place.
 //   - A reduction adds fragments, lanes of the vector, then threads by a
@@ -87,7 +86,7 @@ private:
   void emitRowThreads();
   void chooseThreads();
   // LoadOrder.cpp.
-  void loadAhead(bool isOwn);
+  void loadAhead(const Index &row);
   Scope &getFragment(Scope &parent, int64_t size, int64_t fragment);
   Lane makeLane(mlir::Value base, mlir::Value exists, IndexRange range,
                 int64_t width, int64_t size);
@@ -117,11 +116,6 @@ private:
   bool canOverlap;
   /// Operands with a number for each point go past the L1 cache.
   bool streamsPast;
-  /// The row that is being made, the level of its scope, and how many
-  /// reductions over it are still to come.
-  Index currentRow;
-  unsigned rowLevel = 0;
-  int64_t reductionsLeft = 0;
   std::vector<PendingStore> pending;
   /// Whether stores wait for flushStores.
   bool defersStores = false;

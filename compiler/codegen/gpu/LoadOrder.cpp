@@ -12,26 +12,6 @@ using namespace dit;
 using namespace dit::codegen;
 
 namespace {
-/// Counts the reductions over threads that a row's results need.
-class CountReductions : public ElementWalk {
-public:
-  using ElementWalk::ElementWalk;
-  int64_t count = 0;
-
-protected:
-  bool visitReduction(Value value, const Index &row) override {
-    if (table.isVector(row))
-      return false;
-    Operation *op = value.getDefiningOp();
-    if (seen.insert({op, row}).second)
-      count += isa<LayerNormOp, SoftmaxOp>(op) ? 2 : 1;
-    return true;
-  }
-
-private:
-  std::set<std::pair<Operation *, Index>> seen;
-};
-
 /// Collects what is loaded for an element, but not for its statistics.
 class CollectLoads : public ElementWalk {
 public:
@@ -47,39 +27,25 @@ protected:
 } // namespace
 
 void GpuEmitter::emitRow(const Index &row) {
-  CountReductions walk(table);
-  int64_t size = source.space.back(), points = source.getRows() * size;
-  AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
-  IndexExpr position = table.linearize(row, source.space.drop_back());
-  for (Value value : source.body->front().getTerminator()->getOperands()) {
-    auto type = cast<RankedTensorType>(value.getType());
-    bool isFull = type.getNumElements() == points;
-    walk.visit(value,
-               table.delinearize(
-                   isFull ? position * size + IndexTable::get(lane) : position,
-                   type.getShape()));
-  }
-  currentRow = row;
-  rowLevel = getLevel();
-  reductionsLeft = walk.count;
-  if (!getenv("XA")) loadAhead(/*isOwn=*/true);
+  loadAhead(row);
   KernelEmitter::emitRow(row);
 }
 
-/// Loads what the full results of `currentRow` are made of: with `isOwn` the
-/// inputs that have a number for each point, else the others and gathers. Only
-/// in the row's scope, and where its fragments are in registers.
-void GpuEmitter::loadAhead(bool isOwn) {
+/// Loads the vectors of `row` that full results are made of, and that belong to
+/// it alone, in the scopes of the fragments; nothing where those are a loop.
+/// Then rows of which the place is looked up first (a step's modulation) are
+/// not waited for before the others are asked for.
+void GpuEmitter::loadAhead(const Index &row) {
   int64_t size = source.space.back(), points = source.getRows() * size;
   int64_t fragments = llvm::divideCeil(size, lanesPerRow * getWidth(size));
-  if (getLevel() != rowLevel || fragments > mostFragments)
+  if (fragments > mostFragments)
     return;
   Scope &parent = scope();
   for (int64_t fragment = 0; fragment < fragments; ++fragment) {
     scopes.push_back(&getFragment(parent, size, fragment));
     setInsertionPoint();
     CollectLoads walk(table);
-    Index point = currentRow;
+    Index point = row;
     point.push_back(IndexTable::get(scope().lane->atom));
     IndexExpr position = table.linearize(point, source.space);
     for (Value value : source.body->front().getTerminator()->getOperands()) {
@@ -87,12 +53,10 @@ void GpuEmitter::loadAhead(bool isOwn) {
       if (type.getNumElements() == points)
         walk.visit(value, table.delinearize(position, type.getShape()));
     }
-    for (auto &[value, index] : walk.loads) {
-      auto type = cast<RankedTensorType>(value.getType());
-      bool isOwnRow = !value.getDefiningOp() && type.getNumElements() >= points;
-      if (isOwnRow == isOwn)
+    for (auto &[value, index] : walk.loads)
+      if (!value.getDefiningOp() &&
+          cast<RankedTensorType>(value.getType()).getNumElements() >= points)
         emitElement(value, index);
-    }
     scopes.pop_back();
     setInsertionPoint();
   }

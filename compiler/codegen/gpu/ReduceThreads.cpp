@@ -51,8 +51,6 @@ Value GpuEmitter::shuffle(Value value, int64_t distance) {
 }
 
 Value GpuEmitter::reduceVector(ReduceKind kind, Value vector) {
-  if (--reductionsLeft == 0 && getenv("XB"))
-    loadAhead(/*isOwn=*/false);
   Value value = KernelEmitter::reduceVector(kind, vector);
   for (int64_t distance = std::min(lanesPerRow, warpSize) / 2; distance > 0;
        distance /= 2)

@@ -68,12 +68,15 @@ func.func @modulate(%x: !x, %s: !v, %t: !v) -> !x {
 }
 
 // Gate, residual, norm, modulation: the sum is stored, and used as stored,
-// without being read again. Its own rows are more than it shares with others:
-// no hints.
-// CHECK: .reqntid 128
-// CHECK-NOT: .entry
+// without being read again. It reads two rows, so two warps share them: three
+// vectors of each a thread, all asked for before anything else. Its own rows are
+// more than it shares with others: no hints.
+// CHECK: .reqntid 64
 // CHECK-NOT: .cs
-// CHECK-COUNT-10: ld.global{{.*}}.v4.b32
+// CHECK-COUNT-6: ld.global.v4.b32
+// CHECK-NOT: ld.global.v4
+// CHECK-COUNT-3: ld.global.nc.v4.b32
+// CHECK-NOT: ld.global
 // CHECK-COUNT-10: shfl.sync.bfly.b32
 // CHECK-NOT: shfl
 // CHECK: .entry kernel2(
