@@ -304,8 +304,9 @@ llvm::Expected<TensorFile> Trainer::gradients(std::string fileName) {
 // Evaluation
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<std::pair<double, double>>
-Trainer::evaluateAll(BatchSource &source, int64_t count) {
+llvm::Expected<std::optional<std::pair<double, double>>>
+Trainer::evaluateAll(BatchSource &source, int64_t count,
+                     llvm::function_ref<bool()> proceed) {
   const float drop[1] = {0};
   if (llvm::Error error =
           executor->write(*executor->findGlobal(training->drop()),
@@ -316,6 +317,8 @@ Trainer::evaluateAll(BatchSource &source, int64_t count) {
   StepResult result;
   int64_t samples = 0;
   while (samples < count) {
+    if (!proceed())
+      return std::nullopt;
     llvm::Expected<Batch> given = source.next();
     if (!given)
       return given.takeError();
@@ -331,8 +334,9 @@ Trainer::evaluateAll(BatchSource &source, int64_t count) {
                    result.vb / static_cast<double>(samples));
 }
 
-llvm::Expected<std::pair<double, double>> Trainer::evaluate(BatchSource &source,
-                                                            int64_t count) {
+llvm::Expected<std::optional<std::pair<double, double>>>
+Trainer::evaluate(BatchSource &source, int64_t count,
+                  llvm::function_ref<bool()> proceed) {
   if (!evaluation)
     return failure(Exit::Unsupported,
                    "--eval-every: the plan has no step 'evaluate'");
@@ -358,7 +362,8 @@ llvm::Expected<std::pair<double, double>> Trainer::evaluate(BatchSource &source,
       return std::move(error);
     before.push_back({global, std::move(*bytes)});
   }
-  llvm::Expected<std::pair<double, double>> result = evaluateAll(source, count);
+  llvm::Expected<std::optional<std::pair<double, double>>> result =
+      evaluateAll(source, count, proceed);
   for (const auto &[global, bytes] : before)
     if (llvm::Error error = executor->write(global, bytes))
       return result ? std::move(error)

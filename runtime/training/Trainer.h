@@ -87,9 +87,11 @@ public:
 
   /// Mean losses over `count` samples of a source with the averaged weights:
   /// t and noise of a sample are drawn once and for all, labels kept.
-  /// Exit::Unsupported where the plan has no step `evaluate`.
-  llvm::Expected<std::pair<double, double>> evaluate(BatchSource &source,
-                                                     int64_t count);
+  /// `proceed` is called before each batch; where it says false there is no
+  /// result. Exit::Unsupported where the plan has no step `evaluate`.
+  llvm::Expected<std::optional<std::pair<double, double>>>
+  evaluate(BatchSource &source, int64_t count,
+           llvm::function_ref<bool()> proceed);
 
 private:
   Trainer(Executor &executor, const TrainerOptions &options)
@@ -104,8 +106,9 @@ private:
   llvm::Error writeHyper(int64_t step);
   template <typename T>
   llvm::Expected<std::vector<T>> readValues(const std::string &global);
-  llvm::Expected<std::pair<double, double>> evaluateAll(BatchSource &source,
-                                                        int64_t count);
+  llvm::Expected<std::optional<std::pair<double, double>>>
+  evaluateAll(BatchSource &source, int64_t count,
+              llvm::function_ref<bool()> proceed);
 
   Executor *executor;
   TrainerOptions options;

@@ -202,11 +202,14 @@ static TrainLoop::Watcher evaluator(const Options &options, Trainer &trainer,
       return llvm::Error::success();
     if (llvm::Error error = data.source->seek(0))
       return error;
-    llvm::Expected<std::pair<double, double>> result =
-        trainer.evaluate(*data.source, data.samples);
+    llvm::Expected<std::optional<std::pair<double, double>>> result =
+        trainer.evaluate(*data.source, data.samples,
+                         [] { return !stopRequested(); });
     if (!result)
       return result.takeError();
-    auto [mse, vb] = *result;
+    if (!*result)
+      return llvm::Error::success();
+    auto [mse, vb] = **result;
     terminal.note("step " + llvm::Twine(step) + ": evaluated mse " +
                   printNumber(mse) + ", vb " + printNumber(vb));
     if (llvm::Error error = metrics.add(encodeEvaluation(step, mse, vb)))

@@ -261,7 +261,11 @@ TEST(TrainerTest, EvaluatesTheAverages) {
   std::vector<float> masters = loaded.values("masters");
   NumberedBatches test(true), again(true);
   // Of three samples the last has no partner.
-  auto [mse, vb] = llvm::cantFail(loaded.trainer.evaluate(test, 3));
+  auto [mse, vb] =
+      *llvm::cantFail(loaded.trainer.evaluate(test, 3, [] { return true; }));
+  EXPECT_EQ(loaded.values("masters"), masters);
+  EXPECT_FALSE(
+      llvm::cantFail(loaded.trainer.evaluate(again, 3, [] { return false; })));
   EXPECT_EQ(loaded.values("masters"), masters);
   Reference reference;
   std::vector<float> ema = loaded.values("ema");
