@@ -371,6 +371,15 @@ TEST(ExecutorTest, WorkIsCounted) {
   EXPECT_EQ(plan::instructionFlops(empty, attention), 2u * 2 * 3 * 5 * 7 * 24);
   EXPECT_EQ(plan::instructionBytes(empty, attention),
             4u * 6 * (5 * 24 + 7 * 24));
+  proto::Instruction gradient;
+  *gradient.mutable_attention_grad()->mutable_forward() = attention.attention();
+  // Three products by the head dimension, two by the values'; every operand and
+  // its cotangent.
+  EXPECT_EQ(plan::instructionFlops(empty, gradient),
+            2u * 2 * 3 * 5 * 7 * (3 * 11 + 2 * 13));
+  EXPECT_EQ(plan::instructionBytes(empty, gradient),
+            2u * 4 * 6 * (5 * 24 + 7 * 24));
+  EXPECT_EQ(instructionName(empty, gradient), "attention gradient 2x3x5x11");
   proto::Instruction launch, copy, fill;
   empty.add_kernels()->set_flops(17);
   empty.mutable_kernels(0)->set_bytes_moved(19);

@@ -281,6 +281,14 @@ TEST_F(ReaderTest, PrintOfASamplePlan) {
   attention.mutable_mask()->set_space(proto::Place::ARENA);
   attention.mutable_log_sum_exp()->set_space(proto::Place::ARENA);
   attention.mutable_workspace()->set_space(proto::Place::ARENA);
+  proto::AttentionGrad &gradient = *hand.metadata.mutable_functions(0)
+                                        ->add_instructions()
+                                        ->mutable_attention_grad();
+  gradient.mutable_forward()->set_query_tokens(5);
+  gradient.mutable_forward()->set_key_tokens(7);
+  gradient.mutable_key_grad()->set_token_stride(9);
+  gradient.mutable_workspace()->set_space(proto::Place::ARENA);
+  gradient.mutable_workspace()->set_offset(11);
   proto::Gemm &gemm =
       *hand.metadata.mutable_functions(0)->add_instructions()->mutable_gemm();
   gemm.set_batch(2);
@@ -298,7 +306,9 @@ TEST_F(ReaderTest, PrintOfASamplePlan) {
        {"sampling", "2 pictures of 1 x 8 x 8, 4 classes, prediction eps",
         "latent @latent", "init xavier_uniform(4, 8) seed 0 stream 0",
         "packed 32/1", "queries a key head 3", "mask @arena", "log_sum_exp",
-        "silu gate", "residual @arena", "beta 1", "workspace", "batch 2"})
+        "gradient of attention", "tokens 5x7", "strides 0,9,0 value_grad",
+        "workspace @arena[11", "silu gate", "residual @arena", "beta 1",
+        "workspace", "batch 2"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
 }
 
