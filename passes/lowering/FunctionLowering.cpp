@@ -95,11 +95,12 @@ Value FunctionLowering::getMemory(const StridedView &view, Type element) {
                (last + 1) * size);
 }
 
-bool FunctionLowering::isOldValueDone(StringAttr global, Operation *producer) {
+bool FunctionLowering::isOldValueDone(StringAttr global, OpResult result) {
+  Operation *producer = result.getOwner();
   for (ReadOp read : reads.lookup(global))
     for (Operation *user : getUsers(read)) {
       if (user == producer
-              ? !readsInPlace(producer, read)
+              ? !readsInPlace(result, read)
               : isa<WriteOp>(user) || positions[user] > positions[producer])
         return false;
     }
@@ -113,7 +114,7 @@ WriteOp FunctionLowering::findDirectWrite(OpResult result) {
       continue;
     std::optional<StridedView> view = getStridedView(write.getValue());
     if (view && view->isWhole() &&
-        isOldValueDone(write.getGlobalAttr().getAttr(), result.getOwner()))
+        isOldValueDone(write.getGlobalAttr().getAttr(), result))
       return write;
   }
   return {};
@@ -130,12 +131,17 @@ Value FunctionLowering::takeOverOperand(OpResult result) {
     if (!buffer || !buffer.getDefiningOp<plan::BufferOp>() ||
         plan::getPlace(buffer).bytes != plan::getTensorBytes(result.getType()))
       continue;
+    // Another result of the same op may have it already.
+    if (llvm::any_of(producer->getResults(), [&](Value other) {
+          return memory.lookup(other) == buffer;
+        }))
+      continue;
     bool ends = llvm::all_of(getUsers(view->base), [&](Operation *user) {
       if (isa<WriteOp>(user))
         return directWrites.contains(user);
       return positions[user] <= positions[producer];
     });
-    if (ends && readsInPlace(producer, view->base))
+    if (ends && readsInPlace(result, view->base))
       return buffer;
   }
   return {};

@@ -36,7 +36,7 @@ private:
   mlir::Value placeResult(mlir::OpResult result);
   StridedView placeInConcat(mlir::OpResult result);
   WriteOp findDirectWrite(mlir::OpResult result);
-  bool isOldValueDone(mlir::StringAttr global, mlir::Operation *producer);
+  bool isOldValueDone(mlir::StringAttr global, mlir::OpResult result);
   mlir::Value takeOverOperand(mlir::OpResult result);
 
   /// Users of a tensor, through views.

@@ -15,14 +15,12 @@ static bool keepsPoint(Operation *op) {
          isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, YieldOp>(op);
 }
 
-bool dit::readsOnlyOwnPoint(KernelOp kernel, unsigned input) {
-  if (kernel.getNumResults() != 1)
-    return false;
+bool dit::readsOnlyOwnPoint(KernelOp kernel, unsigned input, unsigned result) {
   int64_t points = 1;
   for (int64_t size : kernel.getSpace())
     points *= size;
   auto from = cast<RankedTensorType>(kernel.getInputs()[input].getType());
-  auto to = cast<RankedTensorType>(kernel.getResult(0).getType());
+  auto to = cast<RankedTensorType>(kernel.getResult(result).getType());
   if (from.getNumElements() != points || to.getNumElements() != points ||
       plan::getTensorBytes(from) != plan::getTensorBytes(to))
     return false;
@@ -37,7 +35,8 @@ bool dit::readsOnlyOwnPoint(KernelOp kernel, unsigned input) {
   return true;
 }
 
-bool dit::readsInPlace(Operation *producer, Value base) {
+bool dit::readsInPlace(OpResult result, Value base) {
+  Operation *producer = result.getOwner();
   for (OpOperand &operand : producer->getOpOperands()) {
     std::optional<StridedView> view = getStridedView(operand.get());
     if (!view)
@@ -47,7 +46,8 @@ bool dit::readsInPlace(Operation *producer, Value base) {
     if (!view->isWhole())
       return false;
     if (auto kernel = dyn_cast<KernelOp>(producer)) {
-      if (!readsOnlyOwnPoint(kernel, operand.getOperandNumber()))
+      if (!readsOnlyOwnPoint(kernel, operand.getOperandNumber(),
+                             result.getResultNumber()))
         return false;
       continue;
     }

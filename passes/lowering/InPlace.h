@@ -6,18 +6,18 @@
 
 namespace dit {
 
-/// True where the kernel's only result may lie in the memory of its input
-/// number `input`: the input reaches the result through elementwise ops and
-/// reshapes only, so that point i of the space reads element i of the input and
-/// then writes it. A kernel with several results may read a point again after
-/// it wrote it, and one with a reduction the rest of the row: neither is.
-bool readsOnlyOwnPoint(KernelOp kernel, unsigned input);
+/// True where result number `result` of the kernel may lie in the memory of its
+/// input number `input`: the input reaches results through elementwise ops and
+/// reshapes only, so that point i of the space reads element i of the input, and
+/// generated code stores the results of a point after all of them are computed.
+/// A kernel that reduces the input reads the rest of the row after that.
+bool readsOnlyOwnPoint(KernelOp kernel, unsigned input, unsigned result);
 
-/// True where `producer` (kernel, matmul, attention) may write its result into
-/// the memory of the tensor `base` although it reads it: every operand that is
-/// a view of base is the whole of it and read as above, or is the residual of a
-/// matmul.
-bool readsInPlace(mlir::Operation *producer, mlir::Value base);
+/// True where `result`, of a kernel, matmul or attention, may be written into
+/// the memory of the tensor `base` although its op reads it: every operand that
+/// is a view of base is the whole of it and read as above, or is the residual
+/// of a matmul.
+bool readsInPlace(mlir::OpResult result, mlir::Value base);
 
 } // namespace dit
 

@@ -94,20 +94,62 @@ func.func @reduction_in_place() attributes {dit.step = "sample_step"} {
 
 // -----
 
-// With two results a point may be read again after the first wrote it.
-dit.global @latent state : tensor<4x8xf32>
+// Both results of a point are computed before either is written, each in the
+// memory of its own.
+dit.global @p state : tensor<4x8xf32>
+dit.global @m state : tensor<4x8xf32>
 // CHECK-LABEL: plan.function @two_results
-// CHECK: plan.launch @dit_two_0(%[[X:.*]] -> %[[Y:.*]], %{{.*}})
-// CHECK: plan.copy %[[Y]] to %[[X]]
+// CHECK: %[[P:.*]] = plan.global @p 128
+// CHECK: %[[M:.*]] = plan.global @m 128
+// CHECK: plan.launch @dit_two_0(%[[P]], %[[M]] -> %[[P]], %[[M]])
+// CHECK-NOT: plan.copy
+// CHECK: }
 func.func @two_results() attributes {dit.step = "sample_step"} {
-  %x = dit.read @latent : tensor<4x8xf32>
-  %y, %z = dit.kernel "two" space = [4, 8] (%x) : (tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  %p = dit.read @p : tensor<4x8xf32>
+  %m = dit.read @m : tensor<4x8xf32>
+  %y, %z = dit.kernel "two" space = [4, 8] (%p, %m) : (tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  ^bb0(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>):
+    %s = arith.mulf %a, %b : tensor<4x8xf32>
+    %r = arith.addf %a, %s : tensor<4x8xf32>
+    dit.yield %r, %s : tensor<4x8xf32>, tensor<4x8xf32>
+  }
+  dit.write %y, @p : tensor<4x8xf32>
+  dit.write %z, @m : tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// One buffer is taken over once; a row's sum is read after points are written.
+dit.global @x input : tensor<4x8xf32>
+dit.global @s state : tensor<4x8xf32>
+// CHECK-LABEL: plan.function @two_results_of_one_buffer
+// CHECK: plan.launch @dit_double_0(%{{.*}} -> %[[A:[0-9]+]])
+// CHECK: %[[B:.*]] = plan.buffer 128
+// CHECK: plan.launch @dit_two_0(%[[A]] -> %[[A]], %[[B]])
+// CHECK: plan.launch @dit_sum_0(%[[S:.*]], %{{.*}} -> %[[T:.*]], %{{.*}})
+// CHECK: plan.copy %[[T]] to %[[S]]
+func.func @two_results_of_one_buffer() attributes {dit.step = "forward"} {
+  %x = dit.read @x : tensor<4x8xf32>
+  %0 = dit.kernel "double" space = [4, 8] (%x) : (tensor<4x8xf32>) -> tensor<4x8xf32> {
+  ^bb0(%a: tensor<4x8xf32>):
+    %r = arith.addf %a, %a : tensor<4x8xf32>
+    dit.yield %r : tensor<4x8xf32>
+  }
+  %y, %z = dit.kernel "two" space = [4, 8] (%0) : (tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
   ^bb0(%a: tensor<4x8xf32>):
     %r = arith.addf %a, %a : tensor<4x8xf32>
     %s = arith.mulf %a, %a : tensor<4x8xf32>
     dit.yield %r, %s : tensor<4x8xf32>, tensor<4x8xf32>
   }
-  dit.write %y, @latent : tensor<4x8xf32>
+  %old = dit.read @s : tensor<4x8xf32>
+  %t, %u = dit.kernel "sum" space = [4, 8] (%old, %y) : (tensor<4x8xf32>, tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4xf32>) {
+  ^bb0(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>):
+    %r = arith.addf %a, %b : tensor<4x8xf32>
+    %sum = dit.reduce sum %a dims = [1] : tensor<4x8xf32>
+    dit.yield %r, %sum : tensor<4x8xf32>, tensor<4xf32>
+  }
+  dit.write %t, @s : tensor<4x8xf32>
   return
 }
 
