@@ -252,7 +252,12 @@ void dit::plan::printPlan(const PlanView &view, llvm::raw_ostream &os) {
      << "\n\nmemory\n"
      << printMemoryTable(plan) << "\nsections\n  metadata, code "
      << view.code.size() << " bytes, weights " << view.weights.size()
-     << " bytes\n\n";
+     << " bytes\n";
+  for (const proto::Image &image : plan.images())
+    os << "  " << escaped(image.arch())
+       << (image.kind() == proto::Image::CUBIN ? " machine code " : " PTX ")
+       << image.bytes() << " bytes\n";
+  os << "\n";
   for (bool output : {false, true})
     for (const proto::Interface &entry :
          output ? plan.outputs() : plan.inputs())
