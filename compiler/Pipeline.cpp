@@ -122,8 +122,11 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     bool isCompact = options.isForGpu && options.precision == "bf16";
     std::string stored = isCompact ? "low" : "fp32", stream = stored;
     // Training adds small changes to the stream: fp32 unless asked otherwise.
-    if (options.mode == Mode::Train)
+    // What activations read lies in memory until their gradient.
+    if (options.mode == Mode::Train) {
       stream = options.training.lowResidual ? "low" : "fp32";
+      stored = isCompact ? "saved" : "fp32";
+    }
     manager.addPass(createLowerPrecision({.precision = options.precision,
                                           .residual = stream,
                                           .results = stored}));

@@ -65,8 +65,9 @@ public:
   bool needsLow(Value value) const { return lowValues.contains(value); }
   /// Step 3. `lowGlobals` are those that every read needs so.
   void rewrite(const llvm::DenseSet<StringAttr> &lowGlobals);
-  /// Rounds what matmuls give to arithmetic; before step 3.
-  void roundResults();
+  /// Rounds what matmuls give to arithmetic, with `saved` to activations too;
+  /// before step 3.
+  void roundResults(bool saved);
 
 private:
   void findProducts();
@@ -210,24 +211,24 @@ static Value getBiased(MatmulOp matmul) {
   return row && row.getDims().size() == 1 ? add.getResult() : result;
 }
 
-/// True where `value` goes to arithmetic and nowhere else: not to an
-/// activation, which a product applies to its sums, and not out of the
-/// function.
-static bool goesToArithmetic(Value value) {
-  return llvm::all_of(value.getUsers(), [](Operation *user) {
-    if (isa<GeluOp, SigmoidOp, func::ReturnOp>(user))
+/// True where `value` goes to arithmetic and nowhere else: not out of the
+/// function, and not to an activation, which a product applies to its sums,
+/// unless that is `saved`, for the activation's gradient.
+static bool goesToArithmetic(Value value, bool saved) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<func::ReturnOp>(user) || (!saved && isa<GeluOp, SigmoidOp>(user)))
       return false;
-    return !isView(user) || goesToArithmetic(user->getResult(0));
+    return !isView(user) || goesToArithmetic(user->getResult(0), saved);
   });
 }
 
-void Lowering::roundResults() {
+void Lowering::roundResults(bool saved) {
   for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
     auto matmul = dyn_cast<MatmulOp>(op);
     if (!matmul || !products.contains(matmul))
       continue;
     Value value = getBiased(matmul);
-    if (needsLow(value) || !goesToArithmetic(value))
+    if (needsLow(value) || !goesToArithmetic(value, saved))
       continue;
     builder.setInsertionPointAfterValue(value);
     Value stored = arith::TruncFOp::create(builder, value.getLoc(),
@@ -303,14 +304,16 @@ struct LowerPrecision : dit::impl::LowerPrecisionBase<LowerPrecision> {
           << precision << "'";
       return signalPassFailure();
     }
-    for (const auto &[name, value] :
-         {std::pair<StringRef, StringRef>{"residual", residual},
-          {"results", results}})
-      if (value != "fp32" && value != "low") {
-        module.emitOpError()
-            << name << " must be fp32 or low, not '" << value << "'";
-        return signalPassFailure();
-      }
+    if (!llvm::is_contained({"fp32", "low"}, residual.getValue())) {
+      module.emitOpError("residual must be fp32 or low, not '")
+          << residual << "'";
+      return signalPassFailure();
+    }
+    if (!llvm::is_contained({"fp32", "low", "saved"}, results.getValue())) {
+      module.emitOpError("results must be fp32, low or saved, not '")
+          << results << "'";
+      return signalPassFailure();
+    }
     module->setAttr("dit.precision", builder.getStringAttr(precision));
     if (precision == "fp32")
       return;
@@ -324,8 +327,8 @@ struct LowerPrecision : dit::impl::LowerPrecisionBase<LowerPrecision> {
     }
     llvm::DenseSet<StringAttr> lowGlobals = findLowGlobals(module, lowerings);
     for (Lowering &lowering : lowerings) {
-      if (results == "low")
-        lowering.roundResults();
+      if (results != "fp32")
+        lowering.roundResults(/*saved=*/results == "saved");
       lowering.rewrite(lowGlobals);
     }
     for (auto global : module.getOps<GlobalOp>())

@@ -51,7 +51,9 @@ def LowerPrecision : Dit_PrecisionPass<"dit-lower-precision"> {
     over tokens reads is rounded after the add, and used as rounded. With
     `results=low` what matmuls give to arithmetic (branches, modulations) is
     stored so, after its bias; activations and the function's result still see
-    the sums. Both save memory traffic, and are what PyTorch does in bf16.
+    the sums. Both save memory traffic, and are what PyTorch does in bf16. In
+    training what activations read is kept for their gradients: `results=saved`
+    stores it in the low type as well.
 
     ```mlir
     %y = dit.matmul %h, %w {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> -> tensor<2x4xf32>
@@ -69,7 +71,8 @@ def LowerPrecision : Dit_PrecisionPass<"dit-lower-precision"> {
     Option<"residual", "residual", "std::string", "\"fp32\"",
            "type of the residual stream: fp32 or low">,
     Option<"results", "results", "std::string", "\"fp32\"",
-           "type of what matmuls give to arithmetic: fp32 or low">,
+           "type of what matmuls give to arithmetic: fp32, low, or saved (low, and "
+           "to activations too)">,
   ];
 }
 

@@ -1,4 +1,5 @@
 // RUN: dit-opt %s '--dit-lower-precision=precision=bf16 results=low' --dit-verify-precision | FileCheck %s
+// RUN: dit-opt %s '--dit-lower-precision=precision=bf16 results=saved' --dit-verify-precision | FileCheck %s --check-prefix=SAVED
 
 !x = tensor<2x3x8xf32>
 !w = tensor<8x8xf32>
@@ -27,6 +28,14 @@ func.func @branch(%x: !x, %gate: !x, %w: !w, %b: !b) -> !x {
 // CHECK: dit.gelu %[[P]]
 // CHECK: %[[Q:.*]] = dit.matmul {{.*}} -> tensor<2x3x8xf32>
 // CHECK-NEXT: return %[[Q]]
+// In training it is stored before an activation, too.
+// SAVED-LABEL: func.func @sums
+// SAVED: %[[P:.*]] = dit.matmul
+// SAVED: %[[LOW:.*]] = arith.truncf %[[P]] : tensor<2x3x8xf32> to tensor<2x3x8xbf16>
+// SAVED: %[[WIDE:.*]] = arith.extf %[[LOW]]
+// SAVED: dit.gelu %[[WIDE]]
+// SAVED: %[[Q:.*]] = dit.matmul {{.*}} -> tensor<2x3x8xf32>
+// SAVED-NEXT: return %[[Q]]
 func.func @sums(%x: !x, %w: !w) -> !x {
   %p = dit.matmul %x, %w {transpose_rhs} : !x, !w -> !x
   %g = dit.gelu %p approximate = tanh : !x
