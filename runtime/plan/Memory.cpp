@@ -50,6 +50,14 @@ MemoryUse dit::plan::memoryUse(const proto::Plan &plan) {
   return use;
 }
 
+uint64_t dit::plan::mappedEnd(const proto::Plan &plan) {
+  uint64_t end = 0;
+  for (const proto::Global &global : plan.globals())
+    if (global.mapped())
+      end = std::max<uint64_t>(end, global.offset() + global.bytes());
+  return end;
+}
+
 std::string dit::plan::printMemoryTable(const proto::Plan &plan) {
   MemoryUse use = memoryUse(plan);
   std::vector<std::pair<const char *, uint64_t>> rows = {

@@ -32,6 +32,10 @@ struct MemoryUse {
 /// Adds up a plan's globals and arena.
 MemoryUse memoryUse(const proto::Plan &plan);
 
+/// Where what is mapped of the weights section ends, in bytes: what follows are
+/// first values, which no device keeps.
+uint64_t mappedEnd(const proto::Plan &plan);
+
 /// The table that ditc and ditrun print: one line a use, exact bytes.
 std::string printMemoryTable(const proto::Plan &plan);
 

@@ -136,8 +136,7 @@ llvm::Error CudaDevice::allocate(const plan::PlanView &view) {
   for (auto [bytes, slot, address] :
        {std::tuple(metadata.arena_bytes(), &arena, &addresses.arena),
         std::tuple(metadata.globals_bytes(), &globals, &addresses.globals),
-        std::tuple(uint64_t(view.weights.size()), &weights,
-                   &addresses.weights)}) {
+        std::tuple(plan::mappedEnd(metadata), &weights, &addresses.weights)}) {
     llvm::Expected<DevicePointer> allocated = allocateBytes(bytes, *slot);
     if (!allocated) {
       auto [code, text] = plan::describe(allocated.takeError());
@@ -184,8 +183,9 @@ llvm::Error CudaDevice::load(const plan::PlanView &view) {
   if (llvm::Error error = allocate(view))
     return error;
   addStage("memory", start);
-  if (llvm::Error error =
-          uploadWeights(*context, view.weights, addresses.weights, pool))
+  if (llvm::Error error = uploadWeights(
+          *context, view.weights.take_front(plan::mappedEnd(view.metadata)),
+          addresses.weights, pool))
     return error;
   addStage("weights", start);
   return llvm::Error::success();

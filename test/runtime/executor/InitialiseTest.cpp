@@ -121,6 +121,34 @@ TEST(InitialiseTest, GlobalsAreDrawnPackedAndWithoutRegardToThreads) {
   }
 }
 
+TEST(InitialiseTest, FirstValuesAreCopied) {
+  test::HandPlan hand = test::makeTrainPlan();
+  // 64 numbers at 64 of the weights section, for the member that follows w.
+  uint64_t begin = 64;
+  hand.weights.resize(begin + 256);
+  std::vector<float> values(64);
+  for (size_t i = 0; i != values.size(); ++i)
+    values[i] = 0.5f + i;
+  std::memcpy(hand.weights.data() + begin, values.data(), 256);
+  for (proto::Global &global : *hand.metadata.mutable_globals())
+    if (global.name() == "b") {
+      global.set_initial(begin);
+      global.mutable_pieces(0)->clear_init();
+    }
+  plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};
+  std::unique_ptr<Device> device = createCpuDevice(1);
+  std::unique_ptr<Executor> executor =
+      llvm::cantFail(Executor::create(view, *device));
+  llvm::cantFail(initialiseParameters(*executor));
+  std::vector<uint8_t> flat =
+      llvm::cantFail(executor->read(*executor->findGlobal("masters")));
+  std::vector<float> masters(128);
+  std::memcpy(masters.data(), flat.data(), flat.size());
+  EXPECT_EQ(masters[63], 0);
+  for (size_t i = 0; i != values.size(); ++i)
+    EXPECT_EQ(masters[64 + i], values[i]) << i;
+}
+
 TEST(InitialiseTest, ParametersWithoutValuesAreListed) {
   test::HandPlan hand = test::makeForwardPlan();
   for (const char *name : {"lost", "gone"}) {

@@ -327,6 +327,21 @@ TEST_F(ReaderTest, MemoryAddsUp) {
   EXPECT_EQ(printBytes(17385626), "17.39 MB");
 }
 
+TEST_F(ReaderTest, MembersTakeNoMemory) {
+  HandPlan hand = makeTrainPlan();
+  MemoryUse use = memoryUse(hand.metadata);
+  EXPECT_EQ(use.weights, 512u) << "masters, not their members";
+  EXPECT_EQ(use.gradients, 512u);
+  EXPECT_EQ(use.optimizer, 2 * 512u);
+  EXPECT_EQ(use.averages, 512u);
+  EXPECT_EQ(use.total() - use.mappedWeights - use.arena,
+            hand.metadata.globals_bytes());
+  EXPECT_NE(printMemoryTable(hand.metadata).find("optimizer: moments"),
+            std::string::npos);
+  // The table of 3 numbers alone.
+  EXPECT_EQ(mappedEnd(hand.metadata), 12u);
+}
+
 TEST_F(ReaderTest, EscapedNamesAreShortAndPlain) {
   EXPECT_EQ(escaped("blocks.0\n\xff\\"), "blocks.0\\x0A\\xFF\\x5C");
   EXPECT_EQ(escaped(std::string(300, 'a')), std::string(200, 'a') + "...");
