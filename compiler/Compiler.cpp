@@ -227,7 +227,7 @@ private:
   void addAttentionKernels(ModuleOp module, bool assembles) {
     std::set<int64_t> headDims;
     module.walk([&](dit::plan::AttentionOp op) {
-      if (op.getQueryBlock())
+      if (op.getOurs())
         headDims.insert(op.getSizes()[4]);
     });
     for (int64_t headDim : headDims)

@@ -151,19 +151,16 @@ struct Encoder {
     encode(op.getOutput(), op.getOutputStrides(), attention->mutable_output());
     if (op.getWorkspace())
       encode(op.getWorkspace(), attention->mutable_workspace());
-    if (std::optional<int64_t> queryBlock = op.getQueryBlock())
-      encodeFlash(op.getSizes()[4], *queryBlock, attention->mutable_flash());
+    if (op.getOurs())
+      encodeFlash(op.getSizes()[4], attention->mutable_flash());
   }
 
   /// Our own kernel and its launch.
-  void encodeFlash(int64_t headDim, int64_t queryBlock,
-                   proto::FlashAttention *flash) const {
+  void encodeFlash(int64_t headDim, proto::FlashAttention *flash) const {
     flash->set_part(codegen::getFlashAttentionPart(headDim));
-    flash->set_symbol(
-        codegen::getFlashAttentionSymbol(headDim, queryBlock).str());
-    flash->set_query_block(queryBlock);
-    flash->set_shared_bytes(
-        codegen::getFlashAttentionSharedBytes(headDim, queryBlock));
+    flash->set_symbol(codegen::flashAttentionSymbol.str());
+    flash->set_query_block(codegen::flashQueryBlock);
+    flash->set_shared_bytes(codegen::getFlashAttentionSharedBytes(headDim));
   }
 
   void encode(plan::AttentionGradOp op, proto::Instruction &instruction) const {

@@ -293,8 +293,8 @@ def Plan_AttentionOp : Plan_Instruction<"attention", [AttrSizedOperandSegments]>
   let description = [{
     proto.Attention: sizes = [batch, heads, query tokens, key tokens, head dim,
     value dim]; strides of batch, token and head of each operand in elements;
-    `mask_strides` of batch, head, query and key. With `query_block` our own
-    kernel does it, so many queries a block of threads; else a library.
+    `mask_strides` of batch, head, query and key. `ours`: our own kernel does it
+    on a GPU, not a library.
 
     ```mlir
     plan.attention %q, %k, %v -> %o sizes = [8, 4, 64, 64, 48, 48] scale = 0.144
@@ -310,7 +310,7 @@ def Plan_AttentionOp : Plan_Instruction<"attention", [AttrSizedOperandSegments]>
       DenseI64ArrayAttr:$output_strides,
       OptionalAttr<DenseI64ArrayAttr>:$mask_strides,
       DefaultValuedAttr<I64Attr, "1">:$key_head_group, TypeAttr:$type,
-      OptionalAttr<I64Attr>:$query_block);
+      UnitAttr:$ours);
   let assemblyFormat = [{
     $q `,` $k `,` $v `->` $output (`mask` $mask^ $mask_strides)?
     (`log_sum_exp` $log_sum_exp^)? (`workspace` $workspace^)?

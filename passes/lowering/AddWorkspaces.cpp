@@ -18,7 +18,7 @@ static constexpr int64_t gemmWorkspaceBytes = int64_t(32) << 20;
 static constexpr int64_t attentionWorkspaceBytes = 1024;
 
 static bool isLibrarys(plan::GemmOp) { return true; }
-static bool isLibrarys(plan::AttentionOp op) { return !op.getQueryBlock(); }
+static bool isLibrarys(plan::AttentionOp op) { return !op.getOurs(); }
 
 template <typename Instruction>
 static void addWorkspace(plan::FunctionOp function, int64_t bytes) {

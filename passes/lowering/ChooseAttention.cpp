@@ -10,9 +10,6 @@ namespace dit {
 
 using namespace dit;
 
-/// Multiprocessors of a Hopper GPU: with fewer blocks some have nothing to do.
-static constexpr int64_t multiprocessors = 132;
-
 /// Whether our kernel can do it: docs/benchmarks.md has the times that say it
 /// should.
 static bool isOurs(plan::AttentionOp op) {
@@ -44,14 +41,9 @@ struct ChooseAttention : dit::impl::ChooseAttentionBase<ChooseAttention> {
                         "48 to 128 in steps of 8, without masks and groups");
         return;
       }
-      ArrayRef<int64_t> sizes = op.getSizes();
-      // Four warpgroups of 64 queries, or three where registers allow no more.
-      int64_t wide = sizes[4] <= 88 ? 256 : 192;
-      int64_t blocks = sizes[0] * sizes[1] * llvm::divideCeil(sizes[2], wide);
-      op.setQueryBlock(blocks < multiprocessors ? 128 : wide);
+      op.setOurs(true);
       if (report)
-        op.emitRemark("attention by our kernel, ")
-            << *op.getQueryBlock() << " queries a block";
+        op.emitRemark("attention by our kernel");
     });
   }
 };

@@ -344,7 +344,7 @@ LogicalResult FunctionLowering::lower(dit::AttentionOp op) {
       attentionStrides(q), attentionStrides(k), attentionStrides(v),
       attentionStrides(*getStridedView(op.getResult())),
       maskStrides(op.getMask()), q.sizes[2] / k.sizes[2], element,
-      /*query_block=*/IntegerAttr());
+      /*ours=*/false);
   return success();
 }
 

@@ -106,13 +106,12 @@ def ChooseAttention : Dit_LoweringPass<"dit-choose-attention"> {
   let summary = "take our own attention kernel where it is the faster one";
   let description = [{
     For plans that run on sm_90 alone. Attention in bf16 with heads of 48 to 128
-    in steps of 8, all of their own keys, without a mask, gets `query_block`:
-    what decides between the kernel's two variants is how many blocks there are.
+    in steps of 8, all of their own keys, without a mask, becomes ours:
 
     ```mlir
     plan.attention %q, %k, %v -> %o sizes = [64, 16, 256, 256, 72, 72] … type = bf16
     ```
-    becomes `plan.attention … type = bf16 {query_block = 256 : i64}`.
+    becomes `plan.attention … type = bf16 {ours}`.
   }];
   let options = [Option<"report", "report", "bool", "false",
                         "remark each choice">];

@@ -276,8 +276,8 @@ llvm::Error Checker::checkFlash(const proto::Attention &attention) const {
       attention.key_head_group() > 1)
     return malformed("our attention kernel is for bf16 heads of 48 to 128 in "
                      "steps of 8, without masks and groups");
-  if (flash.symbol().empty() || (block != 128 && block != 192 && block != 256))
-    return malformed("our attention kernel has blocks of 128, 192 or 256");
+  if (flash.symbol().empty() || block < 64 || block > 512 || block % 64 != 0)
+    return malformed("our attention kernel has blocks of 64 to 512 queries");
   if (flash.shared_bytes() < 0 || flash.shared_bytes() > mostSharedBytes ||
       attention.batch() > largestGrid || attention.heads() > largestGrid)
     return malformed("our attention kernel cannot be launched so");

@@ -1,4 +1,4 @@
-//===- FlashAttention.cpp - Our attention kernels and their launches ------===//
+//===- FlashAttention.cpp - Our attention kernel and its launch ------===//
 #include "compiler/codegen/gpu/FlashAttention.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -61,26 +61,14 @@ std::string dit::codegen::getFlashAttentionPart(int64_t headDim) {
   return "flash_attention_" + std::to_string(headDim);
 }
 
-FlashQueryBlocks dit::codegen::getFlashQueryBlocks(int64_t headDim) {
-  // Four warpgroups have 128 registers a thread, three 168.
-  return {headDim <= 88 ? 256 : 192, 128};
-}
-
-llvm::StringRef dit::codegen::getFlashAttentionSymbol(int64_t headDim,
-                                                      int64_t queryBlock) {
-  return queryBlock == getFlashQueryBlocks(headDim).wide
-             ? "flash_attention_wide"
-             : "flash_attention_narrow";
-}
-
-int64_t dit::codegen::getFlashAttentionSharedBytes(int64_t headDim,
-                                                   int64_t queryBlock) {
-  constexpr int64_t boxRowBytes = 128, keyBlock = 64;
-  int64_t stages = queryBlock == getFlashQueryBlocks(headDim).wide ? 4 : 2;
-  int64_t boxes = llvm::divideCeil(headDim, 64);
-  int64_t queries = std::max(boxes * queryBlock * boxRowBytes,
-                             queryBlock * (headDim * 2 + 16));
-  int64_t keys = stages * 2 * boxes * keyBlock * boxRowBytes;
+int64_t dit::codegen::getFlashAttentionSharedBytes(int64_t headDim) {
+  // As at the head of the kernel's source.
+  constexpr int64_t keyBlock = 64, stages = 3;
+  int64_t rest = llvm::alignTo(std::max<int64_t>(headDim - 64, 0), 16);
+  int64_t restRow = rest == 0 ? 0 : rest <= 16 ? 32 : rest <= 32 ? 64 : 128;
+  int64_t row = 128 + restRow;
+  int64_t queries =
+      std::max(flashQueryBlock * row, flashQueryBlock * (headDim * 2 + 16));
   // The kernel begins at a multiple of 1024 bytes.
-  return llvm::alignTo(queries, 1024) + keys + 1024;
+  return llvm::alignTo(queries, 1024) + stages * 2 * keyBlock * row + 1024;
 }

@@ -50,7 +50,11 @@ struct alignas(64) TensorMap {
 /// CUtensorMapDataType, …Interleave, …Swizzle, …L2promotion, …FloatOOBfill.
 enum TensorMapType : int { TensorMapBf16 = 9 };
 enum TensorMapInterleave : int { TensorMapNotInterleaved = 0 };
-enum TensorMapSwizzle : int { TensorMapSwizzle128 = 3 };
+enum TensorMapSwizzle : int {
+  TensorMapSwizzle32 = 1,
+  TensorMapSwizzle64 = 2,
+  TensorMapSwizzle128 = 3,
+};
 enum TensorMapPromotion : int { TensorMapPromotion256 = 3 };
 enum TensorMapFill : int { TensorMapFillZero = 0 };
 

@@ -46,6 +46,12 @@ struct Arguments {
   float scale;
 };
 
+/// How the copy engine sees an operand: the first 64 columns of its rows, and
+/// the rest, where there is one.
+struct OperandMaps {
+  TensorMap first, rest;
+};
+
 class FlashCommand : public CudaCommand {
 public:
   FlashCommand(const proto::Attention &attention,
@@ -64,7 +70,7 @@ public:
   }
 
   /// Describes an operand of `tokens` tokens to the copy engine.
-  llvm::Error describe(const CudaContext &context, TensorMap &map,
+  llvm::Error describe(const CudaContext &context, OperandMaps &maps,
                        const proto::Attention::Operand &operand,
                        DevicePointer address, int64_t tokens) const;
   llvm::Error describeAll(const CudaContext &context,
@@ -94,16 +100,18 @@ private:
   const proto::Attention &attention;
   Function function;
   Arguments arguments;
-  TensorMap q, k, v;
+  OperandMaps q{}, k{}, v{};
 };
 
 } // namespace
 
-llvm::Error FlashCommand::describe(const CudaContext &context, TensorMap &map,
+llvm::Error FlashCommand::describe(const CudaContext &context,
+                                   OperandMaps &maps,
                                    const proto::Attention::Operand &operand,
                                    DevicePointer address,
                                    int64_t tokens) const {
   constexpr uint64_t elementBytes = 2;
+  constexpr uint32_t boxTokens = 64, firstColumns = 64;
   auto bytes = [](int64_t stride) {
     return static_cast<uint64_t>(stride) * elementBytes;
   };
@@ -114,19 +122,33 @@ llvm::Error FlashCommand::describe(const CudaContext &context, TensorMap &map,
   const uint64_t strides[] = {bytes(operand.token_stride()),
                               bytes(operand.head_stride()),
                               bytes(operand.batch_stride())};
-  const uint32_t box[] = {64, 64, 1, 1}, steps[] = {1, 1, 1, 1};
-  return context.api().check(context.api().tensorMapEncodeTiled(
-                                 &map, TensorMapBf16, 4, asPointer(address),
-                                 sizes, strides, box, steps,
-                                 TensorMapNotInterleaved, TensorMapSwizzle128,
-                                 TensorMapPromotion256, TensorMapFillZero),
-                             "cuTensorMapEncodeTiled of " + name());
+  auto encode = [&](TensorMap &map, uint32_t columns,
+                    TensorMapSwizzle swizzle) {
+    const uint32_t box[] = {columns, boxTokens, 1, 1}, steps[] = {1, 1, 1, 1};
+    return context.api().check(context.api().tensorMapEncodeTiled(
+                                   &map, TensorMapBf16, 4, asPointer(address),
+                                   sizes, strides, box, steps,
+                                   TensorMapNotInterleaved, swizzle,
+                                   TensorMapPromotion256, TensorMapFillZero),
+                               "cuTensorMapEncodeTiled of " + name());
+  };
+  if (llvm::Error error = encode(maps.first, firstColumns, TensorMapSwizzle128))
+    return error;
+  // The kernel's boxes for the rest are as wide as their swizzle.
+  int64_t rest = attention.head_dim() - firstColumns;
+  if (rest <= 0)
+    return llvm::Error::success();
+  if (rest <= 16)
+    return encode(maps.rest, 16, TensorMapSwizzle32);
+  if (rest <= 32)
+    return encode(maps.rest, 32, TensorMapSwizzle64);
+  return encode(maps.rest, 64, TensorMapSwizzle128);
 }
 
 llvm::Error FlashCommand::describeAll(const CudaContext &context,
                                       const CudaAddresses &addresses) {
   struct Part {
-    TensorMap &map;
+    OperandMaps &maps;
     const proto::Attention::Operand &operand;
     int64_t tokens;
   };
@@ -134,7 +156,7 @@ llvm::Error FlashCommand::describeAll(const CudaContext &context,
                     {k, attention.k(), attention.key_tokens()},
                     {v, attention.v(), attention.key_tokens()}})
     if (llvm::Error error =
-            describe(context, part.map, part.operand,
+            describe(context, part.maps, part.operand,
                      addresses(part.operand.place()), part.tokens))
       return error;
   return llvm::Error::success();

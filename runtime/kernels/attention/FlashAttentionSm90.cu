@@ -4,17 +4,21 @@
 //   demand
 //
 // Online softmax over blocks of keys (Dao et al., FlashAttention; Milakov and
-// Gimelshein for the running maximum). A block of threads has one head and
-// `warpgroups` · 64 queries; each warpgroup of 128 threads its own 64:
+// Gimelshein for the running maximum). A block of threads has one head and 128
+// queries; each of its two warpgroups of 128 threads has 64:
 //
 //   group g     one transfer of the copy engine: K of block g, V of block g - 1
 //   step g      S = Q K(g)ᵀ and O += P V(g - 1) on the tensor cores, the second
 //               while the warpgroup turns S into the next P
 //
-// Rows are seen in boxes of 64 columns, stored with the 128-byte swizzle. What
-// a box has past the head's last column, and rows past the last token, the copy
-// engine fills with zeros: Q Kᵀ runs over whole multiples of 16 columns, the
-// products with V over the head's own.
+// Two blocks share a multiprocessor, so that one waits while the other works;
+// heads of more than 80 columns want more registers and have one to themselves.
+//
+// A row is stored in two boxes: its first 64 columns, with the 128-byte
+// swizzle, and the rest in a box as wide as it has to be, 16, 32 or 64 columns.
+// What a box has past the head's last column, and rows past the last token, the
+// copy engine fills with zeros, so that products may run over whole multiples
+// of 16 columns.
 //
 // No part of a sum depends on how blocks are scheduled: the same bits each
 // time.
@@ -29,7 +33,6 @@
 
 #define DEVICE                                                                 \
   static __attribute__((device)) __attribute__((always_inline)) inline
-#define KERNEL extern "C" __attribute__((global))
 
 using uint8_t = unsigned char;
 using uint16_t = unsigned short;
@@ -38,9 +41,14 @@ using uint64_t = unsigned long long;
 using int64_t = long long;
 
 /// What the host encodes with cuTensorMapEncodeTiled: [batch, head, token,
-/// column] of Q, K or V in boxes of 64 columns by 64 tokens.
+/// column] of Q, K or V in boxes of 64 tokens.
 struct alignas(64) TensorMap {
   uint64_t words[16];
+};
+
+/// The two boxes of an operand; `rest` is not read where there is one box.
+struct OperandMaps {
+  TensorMap first, rest;
 };
 
 /// Strides are in elements.
@@ -53,10 +61,30 @@ struct FlashArguments {
 };
 
 static constexpr int headDim = HEAD_DIM;
-static constexpr int boxColumns = 64, boxRowBytes = 128;
-static constexpr int boxes = (headDim + boxColumns - 1) / boxColumns;
-static constexpr int keyBlock = 64;
-static constexpr int tileBytes = boxes * keyBlock * boxRowBytes;
+static constexpr int warpgroups = 2, stages = 3;
+static constexpr int queryBlock = 64 * warpgroups, keyBlock = 64;
+
+/// Columns of a row that are multiplied: in the first box, and in the rest.
+static constexpr int firstColumns = headDim < 64 ? headDim : 64;
+static constexpr int restColumns = (headDim - firstColumns + 15) / 16 * 16;
+/// Bytes of a row in each box.
+static constexpr int firstRow = 128;
+static constexpr int restRow = restColumns == 0    ? 0
+                               : restColumns <= 16 ? 32
+                               : restColumns <= 32 ? 64
+                                                   : 128;
+
+/// Shared memory: Q, then K's stages, then V's. Results leave through Q's
+/// place, rows padded against bank conflicts.
+/// compiler/codegen/gpu/FlashAttention.cpp computes the same sum.
+static constexpr int tileBytes = keyBlock * (firstRow + restRow);
+static constexpr int queryBytes = queryBlock * (firstRow + restRow);
+static constexpr int resultRow = headDim * 2 + 16;
+static constexpr int placeBytes =
+    ((queryBytes > queryBlock * resultRow ? queryBytes
+                                          : queryBlock * resultRow) +
+     1023) /
+    1024 * 1024;
 static constexpr float infinity = __builtin_inff();
 
 //===----------------------------------------------------------------------===//
@@ -116,12 +144,14 @@ DEVICE void copyBox(uint32_t target, const TensorMap &map, int column,
 
 #include "runtime/kernels/attention/WgmmaSm90.h"
 
-/// A tile in shared memory with the 128-byte swizzle; `boxStride` in bytes is
-/// between boxes where columns are walked by one instruction.
-DEVICE uint64_t describeTile(uint32_t address, uint32_t boxStride) {
-  constexpr uint64_t rowGroupStride = 8 * boxRowBytes;
-  return uint64_t((address & 0x3FFFF) >> 4) | uint64_t(boxStride >> 4) << 16 |
-         (rowGroupStride >> 4) << 32 | uint64_t(1) << 62;
+/// A tile in shared memory whose rows have `rowBytes` and are swizzled over as
+/// many: 8 rows are a group.
+template <int rowBytes>
+DEVICE uint64_t describeTile(uint32_t address) {
+  constexpr uint64_t swizzle = rowBytes == 128 ? 1 : rowBytes == 64 ? 2 : 3;
+  constexpr uint64_t groupStride = 8 * rowBytes;
+  return uint64_t((address & 0x3FFFF) >> 4) | (groupStride >> 4) << 32 |
+         swizzle << 62;
 }
 
 DEVICE void beginProducts() {
@@ -221,53 +251,45 @@ struct Softmax {
 // The kernel
 //===----------------------------------------------------------------------===//
 
-/// Sizes of a variant; runtime/devices/cuda computes the same shared memory.
-template <int warpgroups, int stages>
-struct Layout {
-  static constexpr int queryBlock = 64 * warpgroups;
-  static constexpr int queryBytes = boxes * queryBlock * boxRowBytes;
-  // Results leave through Q's place, rows padded against bank conflicts.
-  static constexpr int resultRowBytes = headDim * 2 + 16;
-  static constexpr int firstBytes = ((queryBytes > queryBlock * resultRowBytes
-                                          ? queryBytes
-                                          : queryBlock * resultRowBytes) +
-                                     1023) /
-                                    1024 * 1024;
-};
+DEVICE void copyTile(uint32_t target, int rows, const OperandMaps &maps,
+                     int token, int head, int batch, uint32_t barrier) {
+  copyBox(target, maps.first, 0, token, head, batch, barrier);
+  if (restColumns)
+    copyBox(target + rows * firstRow, maps.rest, firstColumns, token, head,
+            batch, barrier);
+}
 
-template <int warpgroups, int stages>
-DEVICE void attend(const FlashArguments &arguments, const TensorMap &mapQ,
-                   const TensorMap &mapK, const TensorMap &mapV,
-                   uint8_t *memory) {
-  using Sizes = Layout<warpgroups, stages>;
+extern "C" __attribute__((global))
+__attribute__((launch_bounds(128 * warpgroups, headDim <= 80 ? 2 : 1))) void
+flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
+                const __attribute__((grid_constant)) OperandMaps mapsQ,
+                const __attribute__((grid_constant)) OperandMaps mapsK,
+                const __attribute__((grid_constant)) OperandMaps mapsV) {
+  extern __attribute__((shared)) uint8_t dynamicMemory[];
   static __attribute__((shared)) uint64_t barriers[1 + 2 * stages];
   uint32_t queriesHere = sharedAddress(&barriers[0]);
   uint32_t full = queriesHere + 8, empty = full + 8 * stages;
-  uint32_t start = (sharedAddress(memory) + 1023) & ~1023u;
-  memory += start - sharedAddress(memory);
-  uint32_t placeQ = start, placeK = start + Sizes::firstBytes;
-  uint32_t placeV = placeK + stages * tileBytes;
+  uint32_t placeQ = (sharedAddress(dynamicMemory) + 1023) & ~1023u;
+  uint8_t *memory = dynamicMemory + (placeQ - sharedAddress(dynamicMemory));
+  uint32_t placeK = placeQ + placeBytes, placeV = placeK + stages * tileBytes;
 
   int thread = __nvvm_read_ptx_sreg_tid_x();
-  int firstQuery = __nvvm_read_ptx_sreg_ctaid_x() * Sizes::queryBlock;
+  int firstQuery = __nvvm_read_ptx_sreg_ctaid_x() * queryBlock;
   int head = __nvvm_read_ptx_sreg_ctaid_y();
   int batch = __nvvm_read_ptx_sreg_ctaid_z();
   int blocks = (arguments.keys + keyBlock - 1) / keyBlock;
 
   auto copyGroup = [&](int group) {
-    int stage = group % stages;
-    uint32_t barrier = full + 8 * stage;
+    uint32_t barrier = full + 8 * (group % stages);
+    int offset = group % stages * tileBytes;
     bool hasK = group < blocks, hasV = group > 0;
     arriveExpecting(barrier, (hasK + hasV) * tileBytes);
-    for (int box = 0; box < boxes; ++box) {
-      int offset = stage * tileBytes + box * keyBlock * boxRowBytes;
-      if (hasK)
-        copyBox(placeK + offset, mapK, box * boxColumns, group * keyBlock, head,
-                batch, barrier);
-      if (hasV)
-        copyBox(placeV + offset, mapV, box * boxColumns, (group - 1) * keyBlock,
-                head, batch, barrier);
-    }
+    if (hasK)
+      copyTile(placeK + offset, keyBlock, mapsK, group * keyBlock, head, batch,
+               barrier);
+    if (hasV)
+      copyTile(placeV + offset, keyBlock, mapsV, (group - 1) * keyBlock, head,
+               batch, barrier);
   };
 
   if (thread == 0) {
@@ -277,12 +299,10 @@ DEVICE void attend(const FlashArguments &arguments, const TensorMap &mapQ,
       initBarrier(empty + 8 * stage, warpgroups);
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    arriveExpecting(queriesHere, Sizes::queryBytes);
-    for (int box = 0; box < boxes; ++box)
-      for (int part = 0; part < warpgroups; ++part)
-        copyBox(placeQ + (box * Sizes::queryBlock + part * 64) * boxRowBytes,
-                mapQ, box * boxColumns, firstQuery + part * 64, head, batch,
-                queriesHere);
+    arriveExpecting(queriesHere, queryBytes);
+    for (int part = 0; part < warpgroups; ++part)
+      copyTile(placeQ + part * tileBytes, keyBlock, mapsQ,
+               firstQuery + part * 64, head, batch, queriesHere);
     for (int group = 0; group < stages && group <= blocks; ++group)
       copyGroup(group);
   }
@@ -290,37 +310,55 @@ DEVICE void attend(const FlashArguments &arguments, const TensorMap &mapQ,
 
   int warpgroup = thread / 128, threadOfGroup = thread % 128;
   bool speaks = threadOfGroup == 0;
-  float result[headDim / 2], scores[keyBlock / 2];
+  // No array has no elements: without a rest it is never touched.
+  float result[firstColumns / 2], rest[restColumns ? restColumns / 2 : 8];
+  float scores[keyBlock / 2];
   uint32_t weights[keyBlock / 4];
 #pragma unroll
-  for (int i = 0; i < headDim / 2; ++i)
-    result[i] = 0;
+  for (float &sum : result)
+    sum = 0;
+#pragma unroll
+  for (float &sum : rest)
+    sum = 0;
   Softmax softmax;
   float scale = arguments.scale * 1.4426950408889634f; // exponents of 2
-  uint64_t tileQ = describeTile(placeQ + warpgroup * 64 * boxRowBytes, 0);
+  uint32_t ownQ = placeQ + warpgroup * tileBytes;
 
   auto multiplyQK = [&](int stage) {
-    uint64_t tileK = describeTile(placeK + stage * tileBytes, 0);
+    uint32_t tile = placeK + stage * tileBytes;
     beginProducts();
 #pragma unroll
-    for (int step = 0; step < (headDim + 15) / 16; ++step) {
-      int box = step / 4, bytes = step % 4 * 32;
+    for (int step = 0; step < (firstColumns + 15) / 16; ++step)
+      multiplyShared(scores, describeTile<firstRow>(ownQ + step * 32),
+                     describeTile<firstRow>(tile + step * 32), step > 0);
+#pragma unroll
+    for (int step = 0; step < restColumns / 16; ++step)
       multiplyShared(
-          scores,
-          tileQ + ((box * Sizes::queryBlock * boxRowBytes + bytes) >> 4),
-          tileK + ((box * keyBlock * boxRowBytes + bytes) >> 4), step > 0);
-    }
+          scores, describeTile<restRow>(ownQ + keyBlock * firstRow + step * 32),
+          describeTile<restRow>(tile + keyBlock * firstRow + step * 32), 1);
     commitProducts();
   };
   auto multiplyPV = [&](int stage) {
-    uint64_t tileV =
-        describeTile(placeV + stage * tileBytes, keyBlock * boxRowBytes);
+    uint32_t tile = placeV + stage * tileBytes;
     beginProducts();
 #pragma unroll
     for (int step = 0; step < keyBlock / 16; ++step)
       multiplyRegisters(result, &weights[4 * step],
-                        tileV + (step * 16 * boxRowBytes >> 4));
+                        describeTile<firstRow>(tile + step * 16 * firstRow));
+    if (restColumns) {
+#pragma unroll
+      for (int step = 0; step < keyBlock / 16; ++step)
+        multiplyRegisters(rest, &weights[4 * step],
+                          describeTile<restRow>(tile + keyBlock * firstRow +
+                                                step * 16 * restRow));
+    }
     commitProducts();
+  };
+  auto settleResults = [&] {
+    waitForProducts<0>();
+    settle(result);
+    if (restColumns)
+      settle(rest);
   };
   auto packWeights = [&] {
 #pragma unroll
@@ -350,44 +388,46 @@ DEVICE void attend(const FlashArguments &arguments, const TensorMap &mapQ,
     waitForProducts<1>();
     settle(scores);
     Softmax::update(softmax, scores, block * keyBlock, arguments.keys, scale);
-    waitForProducts<0>();
-    settle(result);
+    settleResults();
     if (speaks)
       arrive(empty + 8 * stage);
 #pragma unroll
-    for (int i = 0; i < headDim / 2; ++i)
+    for (int i = 0; i < firstColumns / 2; ++i)
       result[i] *= softmax.shrink[i / 2 % 2];
+#pragma unroll
+    for (int i = 0; i < restColumns / 2; ++i)
+      rest[i] *= softmax.shrink[i / 2 % 2];
     packWeights();
   }
   wait(full + 8 * (blocks % stages), blocks / stages & 1);
   multiplyPV(blocks % stages);
   float sums[2] = {sumOfRow(softmax.sum[0]), sumOfRow(softmax.sum[1])};
-  waitForProducts<0>();
-  settle(result);
+  settleResults();
 
   int lane = thread % 32, row = threadOfGroup / 32 * 16 + lane / 4;
-  int firstRow = firstQuery + warpgroup * 64;
+  int firstOwn = firstQuery + warpgroup * 64;
   if (arguments.logSumExp && lane % 4 == 0) {
     float *logs = arguments.logSumExp +
                   (int64_t(batch) * arguments.heads + head) * arguments.queries;
 #pragma unroll
     for (int half = 0; half < 2; ++half)
-      if (firstRow + row + 8 * half < arguments.queries)
-        logs[firstRow + row + 8 * half] =
+      if (firstOwn + row + 8 * half < arguments.queries)
+        logs[firstOwn + row + 8 * half] =
             softmax.largest[half] * arguments.scale + naturalLog(sums[half]);
   }
 
-  // Whole rows leave together, 16 bytes a thread. Every warpgroup is done with
-  // Q: boxes of one lie between those of the others.
+  // Whole rows leave together, 16 bytes a thread, once both warpgroups are done
+  // with Q: padded rows of one reach into the other's.
   synchronizeBlock();
-  uint8_t *rows = memory + warpgroup * 64 * Sizes::resultRowBytes;
+  uint8_t *rows = memory + warpgroup * 64 * resultRow;
   float factor[2] = {1 / sums[0], 1 / sums[1]};
 #pragma unroll
   for (int i = 0; i < headDim / 4; ++i) {
-    int at =
-        (row + i % 2 * 8) * Sizes::resultRowBytes + i / 2 * 16 + lane % 4 * 4;
-    *reinterpret_cast<uint32_t *>(rows + at) = packBf16(
-        result[2 * i] * factor[i % 2], result[2 * i + 1] * factor[i % 2]);
+    const float *pair =
+        i < firstColumns / 4 ? &result[2 * i] : &rest[2 * i - firstColumns / 2];
+    int at = (row + i % 2 * 8) * resultRow + i / 2 * 16 + lane % 4 * 4;
+    *reinterpret_cast<uint32_t *>(rows + at) =
+        packBf16(pair[0] * factor[i % 2], pair[1] * factor[i % 2]);
   }
   asm volatile("bar.sync %0, 128;" ::"r"(1 + warpgroup) : "memory");
   uint16_t *output = arguments.output + batch * arguments.outputBatchStride +
@@ -396,32 +436,10 @@ DEVICE void attend(const FlashArguments &arguments, const TensorMap &mapQ,
     uint32_t words[4];
   };
   for (int i = threadOfGroup; i < 64 * (headDim / 8); i += 128) {
-    int row = i / (headDim / 8), column = i % (headDim / 8) * 8;
-    if (firstRow + row < arguments.queries)
+    int from = i / (headDim / 8), column = i % (headDim / 8) * 8;
+    if (firstOwn + from < arguments.queries)
       *reinterpret_cast<Chunk *>(
-          output + (firstRow + row) * arguments.outputTokenStride + column) =
-          *reinterpret_cast<Chunk *>(rows + row * Sizes::resultRowBytes +
-                                     column * 2);
+          output + (firstOwn + from) * arguments.outputTokenStride + column) =
+          *reinterpret_cast<Chunk *>(rows + from * resultRow + column * 2);
   }
 }
-
-#define VARIANT(name, warpgroups, stages, blocksPerMultiprocessor)             \
-  KERNEL __attribute__((                                                       \
-      launch_bounds(128 * warpgroups, blocksPerMultiprocessor))) void          \
-  name(const __attribute__((grid_constant)) FlashArguments arguments,          \
-       const __attribute__((grid_constant)) TensorMap mapQ,                    \
-       const __attribute__((grid_constant)) TensorMap mapK,                    \
-       const __attribute__((grid_constant)) TensorMap mapV) {                  \
-    extern __attribute__((shared)) uint8_t memory[];                           \
-    attend<warpgroups, stages>(arguments, mapQ, mapK, mapV, memory);           \
-  }
-
-// Registers decide how many warpgroups a block has: 128 a thread are enough for
-// four up to 88 columns. The small one is for fewer blocks than
-// multiprocessors.
-#if HEAD_DIM <= 88
-VARIANT(flash_attention_wide, 4, 4, 1)
-#else
-VARIANT(flash_attention_wide, 3, 4, 1)
-#endif
-VARIANT(flash_attention_narrow, 2, 2, 1)

@@ -2,15 +2,14 @@
 //-*-===//
 //
 // wgmma.mma_async names every register of its sum, so that there is one
-// spelling a width. Included by FlashAttentionSm90.cu inside its name space.
+// spelling a width. Included by FlashAttentionSm90.cu, after its DEVICE.
 //
 //===----------------------------------------------------------------------===//
 
-#define SUM_2(d, i) "+f"(d[i]), "+f"(d[i + 1])
-#define SUM_4(d, i) SUM_2(d, i), SUM_2(d, i + 2)
-#define SUM_8(d, i) SUM_4(d, i), SUM_4(d, i + 4)
-#define SUM_16(d, i) SUM_8(d, i), SUM_8(d, i + 8)
-#define SUM_32(d, i) SUM_16(d, i), SUM_16(d, i + 16)
+#define SUM_4(sum, i)                                                          \
+  "+f"(sum[i]), "+f"(sum[i + 1]), "+f"(sum[i + 2]), "+f"(sum[i + 3])
+#define SUM_8(sum, i) SUM_4(sum, i), SUM_4(sum, i + 4)
+#define SUM_16(sum, i) SUM_8(sum, i), SUM_8(sum, i + 8)
 
 /// sum [64, 64] = (accumulate ? sum : 0) + A B, both from shared memory, K
 /// contiguous: A [64, 16], B [64, 16].
@@ -23,103 +22,60 @@ DEVICE void multiplyShared(float (&sum)[32], uint64_t a, uint64_t b,
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
       "%30, %31"
       "}, %32, %33, p, 1, 1, 0, 0;\n}\n"
-      : SUM_32(sum, 0)
+      : SUM_16(sum, 0), SUM_16(sum, 16)
       : "l"(a), "l"(b), "r"(accumulate));
 }
 
-/// sum [64, headDim] += A B: A [64, 16] in four registers a thread, B [16,
-/// headDim] from shared memory, its columns contiguous.
-DEVICE void multiplyRegisters(float (&sum)[headDim / 2], const uint32_t *a,
-                              uint64_t b) {
+/// sum [64, N] += A B: A [64, 16] in four registers a thread, B [16, N] from
+/// shared memory, its columns contiguous; N is 16, 32, 48, 56 or 64.
+DEVICE void multiplyRegisters(float (&sum)[8], const uint32_t *a, uint64_t b) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {"
+               "%0, %1, %2, %3, %4, %5, %6, %7"
+               "}, {%8, %9, %10, %11}, %12, 1, 1, 1, 1;\n"
+               : SUM_8(sum, 0)
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+DEVICE void multiplyRegisters(float (&sum)[16], const uint32_t *a, uint64_t b) {
   asm volatile(
-#if HEAD_DIM == 48
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+      "}, {%16, %17, %18, %19}, %20, 1, 1, 1, 1;\n"
+      : SUM_16(sum, 0)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+DEVICE void multiplyRegisters(float (&sum)[24], const uint32_t *a, uint64_t b) {
+  asm volatile(
       "wgmma.mma_async.sync.aligned.m64n48k16.f32.bf16.bf16 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23"
       "}, {%24, %25, %26, %27}, %28, 1, 1, 1, 1;\n"
       : SUM_16(sum, 0), SUM_8(sum, 16)
-#elif HEAD_DIM == 56
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+DEVICE void multiplyRegisters(float (&sum)[28], const uint32_t *a, uint64_t b) {
+  asm volatile(
       "wgmma.mma_async.sync.aligned.m64n56k16.f32.bf16.bf16 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27"
       "}, {%28, %29, %30, %31}, %32, 1, 1, 1, 1;\n"
       : SUM_16(sum, 0), SUM_8(sum, 16), SUM_4(sum, 24)
-#elif HEAD_DIM == 64
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+DEVICE void multiplyRegisters(float (&sum)[32], const uint32_t *a, uint64_t b) {
+  asm volatile(
       "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
       "%30, %31"
       "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0)
-#elif HEAD_DIM == 72
-      "wgmma.mma_async.sync.aligned.m64n72k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35"
-      "}, {%36, %37, %38, %39}, %40, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_4(sum, 32)
-#elif HEAD_DIM == 80
-      "wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39"
-      "}, {%40, %41, %42, %43}, %44, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_8(sum, 32)
-#elif HEAD_DIM == 88
-      "wgmma.mma_async.sync.aligned.m64n88k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43"
-      "}, {%44, %45, %46, %47}, %48, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_8(sum, 32), SUM_4(sum, 40)
-#elif HEAD_DIM == 96
-      "wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, "
-      "%44, %45, %46, %47"
-      "}, {%48, %49, %50, %51}, %52, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_16(sum, 32)
-#elif HEAD_DIM == 104
-      "wgmma.mma_async.sync.aligned.m64n104k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, "
-      "%44, %45, %46, %47, %48, %49, %50, %51"
-      "}, {%52, %53, %54, %55}, %56, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_16(sum, 32), SUM_4(sum, 48)
-#elif HEAD_DIM == 112
-      "wgmma.mma_async.sync.aligned.m64n112k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, "
-      "%44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55"
-      "}, {%56, %57, %58, %59}, %60, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_16(sum, 32), SUM_8(sum, 48)
-#elif HEAD_DIM == 120
-      "wgmma.mma_async.sync.aligned.m64n120k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, "
-      "%44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, "
-      "%58, %59"
-      "}, {%60, %61, %62, %63}, %64, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_16(sum, 32), SUM_8(sum, 48), SUM_4(sum, 56)
-#elif HEAD_DIM == 128
-      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, "
-      "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, "
-      "%44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, "
-      "%58, %59, %60, %61, %62, %63"
-      "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
-      : SUM_32(sum, 0), SUM_32(sum, 32)
-#endif
+      : SUM_16(sum, 0), SUM_16(sum, 16)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
-#undef SUM_2
 #undef SUM_4
 #undef SUM_8
 #undef SUM_16
-#undef SUM_32

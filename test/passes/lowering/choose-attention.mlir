@@ -1,0 +1,51 @@
+// RUN: dit-opt %s --dit-choose-attention | FileCheck %s
+// RUN: dit-opt %s --dit-choose-attention=report --verify-diagnostics -o /dev/null
+
+dit.global @qkv input : tensor<2x256x3456xbf16>
+dit.global @wide input : tensor<2x256x3456xf32>
+dit.global @mask input : tensor<256x256xf32>
+dit.global @out output : tensor<2x256x1152xbf16>
+dit.global @out32 output : tensor<2x256x1152xf32>
+
+// CHECK-LABEL: plan.function @heads_of_72
+// CHECK: plan.attention {{.*}} type = bf16 {ours}
+plan.function @heads_of_72 step = "a" {
+  %qkv = plan.global @qkv 3538944
+  %out = plan.global @out 1179648
+  %q = plan.slice %qkv[0, 3538656]
+  %k = plan.slice %qkv[144, 3538656]
+  %v = plan.slice %qkv[288, 3538656]
+  // expected-remark @below {{attention by our kernel}}
+  plan.attention %q, %k, %v -> %out sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      q_strides = [884736, 3456, 216] k_strides = [884736, 3456, 216]
+      v_strides = [884736, 3456, 216] output_strides = [294912, 1152, 72] type = bf16
+}
+
+// Heads that the kernel is not written for, another type, a mask, rows that do
+// not begin at multiples of 16 bytes: the library's.
+// CHECK-LABEL: plan.function @library
+// CHECK-NOT: ours
+plan.function @library step = "b" {
+  %qkv = plan.global @qkv 3538944
+  %wide = plan.global @wide 7077888
+  %mask = plan.global @mask 262144
+  %out = plan.global @out 1179648
+  %out32 = plan.global @out32 2359296
+  // expected-remark @below {{attention by cuDNN}}
+  plan.attention %qkv, %qkv, %qkv -> %out sizes = [2, 36, 256, 256, 32, 32] scale = 0.177
+      q_strides = [884736, 3456, 32] k_strides = [884736, 3456, 32]
+      v_strides = [884736, 3456, 32] output_strides = [294912, 1152, 32] type = bf16
+  // expected-remark @below {{attention by cuDNN}}
+  plan.attention %wide, %wide, %wide -> %out32 sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      q_strides = [884736, 3456, 72] k_strides = [884736, 3456, 72]
+      v_strides = [884736, 3456, 72] output_strides = [294912, 1152, 72] type = f32
+  // expected-remark @below {{attention by cuDNN}}
+  plan.attention %qkv, %qkv, %qkv -> %out mask %mask [0, 0, 256, 1] sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      q_strides = [884736, 3456, 72] k_strides = [884736, 3456, 72]
+      v_strides = [884736, 3456, 72] output_strides = [294912, 1152, 72] type = bf16
+  %odd = plan.slice %qkv[8, 3538656]
+  // expected-remark @below {{attention by cuDNN}}
+  plan.attention %odd, %qkv, %qkv -> %out sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      q_strides = [884736, 3456, 72] k_strides = [884736, 3456, 72]
+      v_strides = [884736, 3456, 72] output_strides = [294912, 1152, 72] type = bf16
+}
