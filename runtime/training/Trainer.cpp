@@ -54,31 +54,13 @@ llvm::Error Trainer::writeNumber(const std::string &global, int64_t value) {
 // Once
 //===----------------------------------------------------------------------===//
 
-llvm::Error Trainer::findAll() {
-  const proto::Training &t = *training;
-  const std::string *optional[] = {&t.vb(), &t.loss_scale(), &t.good_steps(),
-                                   &t.weights()};
-  for (const std::string *name :
-       {&t.pictures(), &t.labels(),    &t.samples(), &t.seed(),
-        &t.step(),     &t.noise(),     &t.given_t(), &t.use_given(),
-        &t.drop(),     &t.diffusion(), &t.mse(),     &t.t(),
-        &t.hyper(),    &t.applied(),   &t.skipped(), &t.gradient_norm(),
-        &t.masters(),  &t.gradients(), &t.moment1(), &t.moment2(),
-        &t.ema()})
-    if (!executor->findGlobal(*name) &&
-        !(name->empty() && llvm::is_contained(optional, name)))
-      return failure(Exit::Malformed, "the train plan has no global '" +
-                                          plan::escaped(*name) + "'");
-  for (auto [name, function] : {std::pair("train_init", &init),
-                                {"accumulate_first", &accumulateFirst},
-                                {"accumulate", &accumulate},
-                                {"update", &update}}) {
-    std::optional<unsigned> found = executor->findStep(name);
-    if (!found)
-      return failure(Exit::Malformed,
-                     llvm::Twine("the train plan has no step '") + name + "'");
-    *function = *found;
-  }
+/// The plan's functions; plan::validate() has seen that they and the globals
+/// are there.
+llvm::Error Trainer::findSteps() {
+  init = *executor->findStep("train_init");
+  accumulateFirst = *executor->findStep("accumulate_first");
+  accumulate = *executor->findStep("accumulate");
+  update = *executor->findStep("update");
   evaluation = executor->findStep("evaluate");
   if (options.globalBatch < batch() || options.globalBatch % batch() != 0)
     return failure(
@@ -107,7 +89,7 @@ llvm::Error Trainer::fillTables() {
 llvm::Expected<Trainer> Trainer::create(Executor &executor,
                                         const TrainerOptions &options) {
   Trainer trainer(executor, options);
-  if (llvm::Error error = trainer.findAll())
+  if (llvm::Error error = trainer.findSteps())
     return std::move(error);
   llvm::Expected<FlatParameters> flats =
       FlatParameters::find(executor.metadata());
@@ -153,6 +135,15 @@ uint64_t Trainer::flops() const {
 // Each step
 //===----------------------------------------------------------------------===//
 
+/// Models without classes have no labels to drop.
+llvm::Error Trainer::writeDropout(double probability) {
+  if (training->drop().empty())
+    return llvm::Error::success();
+  const float drop[1] = {static_cast<float>(probability)};
+  return executor->write(*executor->findGlobal(training->drop()),
+                         bytesOf(llvm::ArrayRef(drop)));
+}
+
 llvm::Error Trainer::writeHyper(int64_t step) {
   const float hyper[8] = {
       static_cast<float>(options.rate.at(step)),
@@ -167,16 +158,16 @@ llvm::Error Trainer::writeHyper(int64_t step) {
           executor->write(*executor->findGlobal(training->hyper()),
                           bytesOf(llvm::ArrayRef(hyper))))
     return error;
-  const float drop[1] = {static_cast<float>(options.labelDropout)};
-  if (llvm::Error error =
-          executor->write(*executor->findGlobal(training->drop()),
-                          bytesOf(llvm::ArrayRef(drop))))
+  if (llvm::Error error = writeDropout(options.labelDropout))
     return error;
   return writeNumber(training->step(), step);
 }
 
 llvm::Error Trainer::writeBatch(const Batch &batch) {
-  auto write = [&](const std::string &global, llvm::ArrayRef<uint8_t> bytes) {
+  auto write = [&](const std::string &global,
+                   llvm::ArrayRef<uint8_t> bytes) -> llvm::Error {
+    if (global.empty()) // labels of a model without classes
+      return llvm::Error::success();
     return executor->write(*executor->findGlobal(global), bytes);
   };
   if (llvm::Error error = write(training->pictures(), bytesOf(batch.pictures)))
@@ -307,10 +298,7 @@ llvm::Expected<TensorFile> Trainer::gradients(std::string fileName) {
 llvm::Expected<std::optional<std::pair<double, double>>>
 Trainer::evaluateAll(BatchSource &source, int64_t count,
                      llvm::function_ref<bool()> proceed) {
-  const float drop[1] = {0};
-  if (llvm::Error error =
-          executor->write(*executor->findGlobal(training->drop()),
-                          bytesOf(llvm::ArrayRef(drop))))
+  if (llvm::Error error = writeDropout(0))
     return std::move(error);
   if (llvm::Error error = writeNumber(training->step(), evaluationStep))
     return std::move(error);

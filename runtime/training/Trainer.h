@@ -49,7 +49,7 @@ struct StepResult {
 class Trainer {
 public:
   /// Fills the plan's tables. Exit::Contradiction where the global batch does
-  /// not divide; Exit::Malformed where the plan lacks what training needs.
+  /// not divide.
   static llvm::Expected<Trainer> create(Executor &executor,
                                         const TrainerOptions &options);
 
@@ -97,12 +97,13 @@ private:
   Trainer(Executor &executor, const TrainerOptions &options)
       : executor(&executor), options(options),
         training(&executor.metadata().training()) {}
-  llvm::Error findAll();
+  llvm::Error findSteps();
   llvm::Error fillTables();
   llvm::Error writeBatch(const Batch &batch);
   llvm::Error readLosses(const Batch &batch, int64_t count, StepResult &result,
                          int64_t &samples);
   llvm::Error writeNumber(const std::string &global, int64_t value);
+  llvm::Error writeDropout(double probability);
   llvm::Error writeHyper(int64_t step);
   template <typename T>
   llvm::Expected<std::vector<T>> readValues(const std::string &global);
