@@ -2,6 +2,8 @@
 
 #include "runtime/tools/ditrun/TrainLoop.h"
 
+#include "runtime/plan/Memory.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -148,7 +150,11 @@ llvm::Error TrainLoop::log(const StepResult &result, int64_t globalBatch) {
   line.learningRate = rate.at(manifest.step - 1);
   line.imagesPerSecond = steps * globalBatch / seconds;
   line.milliseconds = 1e3 * seconds / steps;
-  line.memoryBytes = residentMemory();
+  // Of the device that has the model: what was planned is what is allocated.
+  const proto::Plan &plan = loaded.file.metadata();
+  line.memoryBytes = plan.target().kind() == "cpu"
+                         ? residentMemory()
+                         : plan::memoryUse(plan).total();
   line.lossScale = result.lossScale;
   line.byTime = result.byTime;
   line.skipped = result.skipped;
