@@ -123,6 +123,15 @@ def time_ditrun(plan, seconds, *flags):
     return float(line.split("median")[1].split()[0])
 
 
+def time_loop(plan):
+    """Milliseconds a step of a whole run, the prologue's share included."""
+    def seconds(steps):
+        done = subprocess.run([f"{binaries}/ditrun", plan, "--labels", "1", "--steps", str(steps), "--save-npy", f"{work}/picture.npy"],
+                              check=True, capture_output=True, text=True)
+        return float(done.stderr.split(" pictures in ")[1].split()[0])
+    return (seconds(1000) - seconds(200)) / 800 * 1e3
+
+
 def compare_steps(model, path):
     results["step"] = {}
     for pictures in counts:
@@ -142,6 +151,9 @@ def compare_steps(model, path):
         mine, other = statistics.median(ours), statistics.median(theirs)
         results["step"][pictures] = {"torch": other, "ditrun": mine, "torch_first_call_s": first}
         say(f"N {pictures}: torch.compile {other:.3f} ms, ditrun {mine:.3f} ms a step, {other / mine:.2f} times; torch's first call {first:.1f} s")
+        if pictures == 1:
+            results["loop"] = time_loop(plan)
+            say(f"N 1, a whole run of 1000 steps: {results['loop']:.3f} ms a step")
         torch._dynamo.reset()
 
 
