@@ -198,6 +198,38 @@ bool Importer::importAlias(const Node &node) {
   return true;
 }
 
+/// A Gemm or Conv whose zero bias was dropped, with it: when the model is
+/// trained it learns, else simplify drops it again. False where nothing was.
+llvm::Expected<bool> Importer::importWithDroppedBias(const Node &node,
+                                                     Location loc) {
+  std::string bias = weights.getNames().droppedBias(node);
+  const Tensor *weight =
+      bias.empty() ? nullptr : initializers.lookup(node.inputs[1]);
+  if (!weight || weight->dims.size() < 2 || initializers.count(bias) ||
+      sizeOf(weight->type) == 0)
+    return false;
+  const NodeAttribute *transposed = node.find("transB");
+  bool isLast = node.opType == "Gemm" && !(transposed && transposed->integer);
+  struct Values {
+    std::string name, zeros;
+  };
+  auto values = std::make_shared<Values>();
+  Tensor &tensor = tensors.emplace_back();
+  tensor.type = weight->type;
+  tensor.dims = {weight->dims[isLast ? 1 : 0]};
+  values->name = bias;
+  values->zeros.resize(tensor.size() * sizeOf(tensor.type));
+  tensor.name = values->name;
+  tensor.data = values->zeros;
+  tensor.owner = values;
+  initializers[tensor.name] = &tensor;
+  Node whole = node;
+  whole.inputs.push_back(tensor.name);
+  if (llvm::Error error = importWithRow(whole, loc))
+    return std::move(error);
+  return true;
+}
+
 /// The node's inputs, those left out at the end dropped; nothing if one is
 /// behind something that could not be imported.
 std::optional<SmallVector<Value>> Importer::resolveInputs(const Node &node,
@@ -266,7 +298,10 @@ llvm::Error Importer::importNode(const Node &node) {
     return record(node, importConstant(node, loc));
   if (node.opType == "SequenceAt")
     return record(node, importSequenceAt(node, loc));
-  return importWithRow(node, loc);
+  llvm::Expected<bool> done = importWithDroppedBias(node, loc);
+  if (!done)
+    return done.takeError();
+  return *done ? llvm::Error::success() : importWithRow(node, loc);
 }
 
 llvm::Error Importer::importNodes(const Graph &graph) {

@@ -39,6 +39,8 @@ private:
   /// By the op table.
   llvm::Error importWithRow(const Node &node, mlir::Location loc);
   bool importAlias(const Node &node);
+  llvm::Expected<bool> importWithDroppedBias(const Node &node,
+                                             mlir::Location loc);
   llvm::Error record(const Node &node, Outputs outputs);
   std::optional<llvm::SmallVector<mlir::Value>>
   resolveInputs(const Node &node, mlir::Location loc);

@@ -51,6 +51,24 @@ static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
   return parts.size() < 3 ? "" : parts[parts.size() - 2].trim(" '").str();
 }
 
+/// True where PyTorch passed the parameter `name` to the op of `node`, as
+/// dynamo writes it down: "…(args = (%add_1, %p_blocks_1_fc1_weight, …".
+static bool isPassed(llvm::StringRef name, const Node &node) {
+  std::optional<llvm::StringRef> call =
+      findProperty(node.metadata, "pkg.torch.onnx.fx_node");
+  if (!call || name.empty())
+    return false;
+  std::string argument = ("%p_" + name).str();
+  llvm::replace(argument, '.', '_');
+  for (size_t at = call->find(argument); at != llvm::StringRef::npos;
+       at = call->find(argument, at + 1)) {
+    llvm::StringRef rest = call->drop_front(at + argument.size());
+    if (rest.empty() || (!llvm::isAlnum(rest.front()) && rest.front() != '_'))
+      return true;
+  }
+  return false;
+}
+
 ParameterNames::ParameterNames(const Graph &graph) {
   for (const Property &kind : graph.kinds)
     kinds[kind.key] = kind.value;
@@ -164,6 +182,26 @@ bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
          (tensor.name.starts_with("onnx::") && tensor.size() > 1);
 }
 
+/// The name that `tensor` had where `user` was made of it, if dynamo gave it
+/// that of an equal one; else ''.
+std::string ParameterNames::ownName(const Tensor &tensor,
+                                    const Node &user) const {
+  std::string path = pathOfScopes(user.metadata);
+  if (path.empty() ||
+      (!isGenerated(tensor.name) && isPassed(tensor.name, user)))
+    return "";
+  std::string name = path + (tensor.dims.size() == 1 ? ".bias" : ".weight");
+  return isPassed(name, user) ? name : "";
+}
+
+std::string ParameterNames::droppedBias(const Node &user) const {
+  if ((user.opType != "Gemm" && user.opType != "Conv") ||
+      !user.domain.empty() || user.inputs.size() != 2)
+    return "";
+  std::string path = pathOfScopes(user.metadata);
+  return !path.empty() && isPassed(path + ".bias", user) ? path + ".bias" : "";
+}
+
 ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
                                                   const Node &user,
                                                   unsigned operand) const {
@@ -180,12 +218,13 @@ ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
   // DiT's table of positions is fixed, whatever it is called inside.
   identity.isTrainable = !tensor.name.ends_with("pos_embed");
   bool generated = isGenerated(tensor.name);
-  if (generated && weight) {
-    std::string name = recoverWeight(user);
+  std::string own = ownName(tensor, user);
+  if (own.empty() && generated && weight)
+    own = recoverWeight(user);
+  if (!own.empty()) {
     const NodeAttribute *transposed = user.find("transB");
-    identity.isTransposed =
-        !name.empty() && !(transposed && transposed->integer);
-    identity.name = name.empty() ? identity.name : name;
+    identity.isTransposed = weight && !(transposed && transposed->integer);
+    identity.name = own;
   } else if (generated && user.opType == "Add" && tensor.dims.size() == 3 &&
              tensor.dims[0] == 1) {
     // PixArt's table, which TorchScript unsqueezed.

@@ -5,6 +5,10 @@
 // name is still there: in the bias that is added next, in dynamo's scopes, or
 // in the path that is TorchScript's node name.
 //
+// Dynamo makes one initializer of small tensors that are equal, as the zero
+// biases of a model that was never trained: what PyTorch passed to each op tells
+// them apart again.
+//
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FRONTENDS_ONNX_PARAMETERNAMES_H
 #define DIT_FRONTENDS_ONNX_PARAMETERNAMES_H
@@ -34,11 +38,16 @@ public:
   Identity identify(const Tensor &tensor, const Node &user,
                     unsigned operand) const;
 
+  /// The bias that PyTorch passed to the op of `user`, a Gemm or Conv that has
+  /// none: dynamo drops biases that are zero. '' where there was none.
+  std::string droppedBias(const Node &user) const;
+
   /// True for names that exporters and optimisers make up.
   static bool isGenerated(llvm::StringRef name);
 
 private:
   bool isParameter(const Tensor &tensor, bool isWeight) const;
+  std::string ownName(const Tensor &tensor, const Node &user) const;
   std::string recoverWeight(const Node &user) const;
   void findWrapper(const Graph &graph);
   void nameAfterFirstUse(const Graph &graph);

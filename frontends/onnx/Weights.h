@@ -34,6 +34,8 @@ public:
   /// Makes globals of the constants in `function` that are no splats.
   void finish(mlir::func::FuncOp function);
 
+  const ParameterNames &getNames() const { return names; }
+
 private:
   GlobalOp getGlobal(mlir::Location loc, llvm::StringRef name, Role role,
                      mlir::RankedTensorType type, mlir::ElementsAttr source,

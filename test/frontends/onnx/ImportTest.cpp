@@ -469,3 +469,28 @@ TEST(Aliases, AreParametersOfTheirOwn) {
   EXPECT_EQ(parameters(imported),
             (std::vector<std::string>{"a.bias", "b.bias"}));
 }
+
+/// Dynamo drops a bias that is zero; a model that is trained has it.
+TEST(Aliases, DroppedBiasesAreParametersOfZeros) {
+  std::string metadata =
+      bytes(9, bytes(1, "pkg.torch.onnx.name_scopes") +
+                   bytes(2, "['', 'blocks.1.fc', 'linear_3']")) +
+      bytes(9, bytes(1, "pkg.torch.onnx.fx_node") +
+                   bytes(2, "%linear_3 : (args = (%x, %p_blocks_1_fc_weight, "
+                            "%p_blocks_1_fc_bias), kwargs = {})"));
+  GraphWriter graph;
+  graph.input(value("x", ElementType::Float, {"4", "2"}))
+      .initializer(floats("blocks.1.fc.weight", {2, 3}, {1, 2, 3, 4, 5, 6}))
+      .node(node("Gemm", {"x", "blocks.1.fc.weight"}, {"y"}, metadata))
+      .result("y");
+  Imported imported;
+  imported.import(model(graph));
+  EXPECT_EQ(imported.error, "");
+  EXPECT_EQ(
+      parameters(imported),
+      (std::vector<std::string>{"blocks.1.fc.bias", "blocks.1.fc.weight"}));
+  auto bias = imported.module->lookupSymbol<GlobalOp>("blocks.1.fc.bias");
+  ASSERT_TRUE(bias);
+  EXPECT_EQ(bias.getTensorType().getShape(), llvm::ArrayRef<int64_t>{3});
+  EXPECT_TRUE(bias.getTrainable());
+}

@@ -3,6 +3,8 @@
 #include "test/frontends/onnx/ModelWriter.h"
 #include "gtest/gtest.h"
 
+#include <algorithm>
+
 using namespace dit::onnx;
 using namespace dit::onnx::test;
 
@@ -64,6 +66,61 @@ TEST(ParameterNames, ComeFromDynamosScopes) {
             "blocks.0.to_q.weight trainable transposed");
   GraphWriter shallow = product("val_51", scopes("['', 'linear_3']"));
   EXPECT_EQ(identify(shallow.result("m")), "val_51 trainable");
+}
+
+/// Dynamo's metadata of a Linear called `path`.
+static std::string linear(const std::string &path) {
+  std::string mangled = path;
+  std::replace(mangled.begin(), mangled.end(), '.', '_');
+  return scopes("['', '" + path + "', 'linear_3']") +
+         bytes(9, bytes(1, "pkg.torch.onnx.fx_node") +
+                      bytes(2, "%linear_3 : [num_users=1] = "
+                               "call_function[target=torch.ops.aten.linear."
+                               "default](args = (%x, %p_" +
+                                   mangled + "_weight, %p_" + mangled +
+                                   "_bias), kwargs = {})"));
+}
+
+TEST(ParameterNames, TellMergedTensorsApart) {
+  // All zero biases are one initializer, and so are equal small weights.
+  GraphWriter graph = product("blocks.0.fc.weight", linear("blocks.1.fc"));
+  graph.initializer(floats("blocks.0.fc.bias", {2}, {0, 0}))
+      .node(
+          node("Add", {"m", "blocks.0.fc.bias"}, {"y"}, linear("blocks.1.fc")))
+      .result("y");
+  EXPECT_EQ(identify(graph), "blocks.1.fc.weight trainable transposed");
+  EXPECT_EQ(identify(graph, 1), "blocks.1.fc.bias trainable");
+  // A generated name, and the bias of another: the op's own.
+  GraphWriter other = product("val_13", linear("blocks.1.fc"));
+  other.initializer(floats("blocks.0.fc.bias", {2}, {0, 0}))
+      .node(
+          node("Add", {"m", "blocks.0.fc.bias"}, {"y"}, linear("blocks.1.fc")))
+      .result("y");
+  EXPECT_EQ(identify(other), "blocks.1.fc.weight trainable transposed");
+  // A module that two blocks share passes its own.
+  GraphWriter shared = product("blocks.0.fc.weight", linear("blocks.0.fc"));
+  EXPECT_EQ(identify(shared.result("m")), "blocks.0.fc.weight trainable");
+}
+
+TEST(ParameterNames, KnowDroppedBiases) {
+  auto dropped = [](const std::string &opType, const std::string &rest,
+                    std::vector<std::string> inputs = {"x", "w"}) {
+    GraphWriter graph;
+    graph.input(value("x", ElementType::Float, {"2", "2"}))
+        .initializer(floats("w", {2, 2}, {1, 2, 3, 4}))
+        .initializer(floats("b", {2}, {1, 2}))
+        .node(node(opType, inputs, {"y"}, rest))
+        .result("y");
+    std::string file = model(graph);
+    auto parsed = OnnxModel::parse(file, "m");
+    EXPECT_TRUE(bool(parsed)) << llvm::toString(parsed.takeError());
+    const Graph &contents = (*parsed)->graph();
+    return ParameterNames(contents).droppedBias(contents.nodes.front());
+  };
+  EXPECT_EQ(dropped("Gemm", linear("t.proj")), "t.proj.bias");
+  EXPECT_EQ(dropped("MatMul", linear("t.proj")), "");
+  EXPECT_EQ(dropped("Gemm", linear("t.proj"), {"x", "w", "b"}), "");
+  EXPECT_EQ(dropped("Gemm", scopes("['', 't.proj', 'linear']")), "");
 }
 
 TEST(ParameterNames, ComeFromTorchScriptsNodes) {
