@@ -159,9 +159,13 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     OpPassManager *functions = &manager.nest<func::FuncOp>();
     if (options.isForGpu)
       functions->addPass(createExpandAttentionGrad());
-    if (options.mode == Mode::Train)
+    if (options.mode == Mode::Train) {
       functions->addPass(createExpandScatterAdd());
-    functions->addPass(createReduceAlongLane());
+      functions->addPass(createRecomputeNorms());
+      functions->addPass(createCSEPass());
+    }
+    functions->addPass(
+        createSplitReductions({.columnSums = !options.isForGpu}));
     functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
     if (options.isForGpu) {

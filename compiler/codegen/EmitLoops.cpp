@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/codegen/IndexMap.h"
 #include "compiler/codegen/KernelEmitter.h"
+#include "dialects/dit/ColumnSums.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -19,7 +20,8 @@ using namespace dit::codegen;
 KernelEmitter::KernelEmitter(ModuleOp module, const KernelSource &source,
                              VectorTarget target)
     : module(module), source(source), builder(module.getContext()),
-      lanes(builder, source.body->getLoc(), target), multiUse(*source.body) {}
+      lanes(builder, source.body->getLoc(), target), multiUse(*source.body),
+      run(getRun(source.body->front())) {}
 
 /// The element types that generated code knows.
 static bool isSupported(Type type) {
@@ -157,18 +159,40 @@ bool KernelEmitter::isFlat() {
 /// space), after computing all of them.
 void KernelEmitter::storeResults(const Index &point) {
   ArrayRef<int64_t> space = source.space;
-  int64_t points = source.getRows() * space.back();
   IndexExpr position =
       point.size() == 1 ? point[0] : table.linearize(point, space);
-  SmallVector<std::pair<Buffer, Value>> stores;
-  for (auto [value, buffer] :
+  SmallVector<std::tuple<Value, Buffer, Value>> stores;
+  for (auto [result, buffer] :
        llvm::zip(source.body->front().getTerminator()->getOperands(), results))
-    if (buffer.type.getNumElements() == points)
+    if (Value value = getPointValue(result))
       stores.push_back(
-          {buffer, emitElement(value, table.delinearize(
-                                          position, buffer.type.getShape()))});
-  for (auto [buffer, value] : stores)
-    store(buffer, position, value);
+          {result, buffer,
+           emitElement(
+               value,
+               table.delinearize(
+                   position,
+                   cast<RankedTensorType>(value.getType()).getShape()))});
+  for (auto [result, buffer, element] : stores) {
+    if (ReduceOp columnSum = getColumnSum(result))
+      addToSum(columnSum, buffer, point.back(), element);
+    else
+      store(buffer, position, element);
+  }
+}
+
+Value KernelEmitter::getPointValue(Value result) {
+  if (ReduceOp columnSum = getColumnSum(result))
+    return columnSum.getInput();
+  auto type = cast<RankedTensorType>(result.getType());
+  bool isFull = type.getNumElements() == source.getRows() * source.space.back();
+  return isFull ? result : Value();
+}
+
+void KernelEmitter::addToSum(ReduceOp columnSum, const Buffer &buffer,
+                             const IndexExpr &lane, Value element) {
+  IndexExpr position = runNumber * source.space.back() + lane;
+  store(buffer, position,
+        combine(columnSum.getKind(), load(buffer, position), element));
 }
 
 /// One loop over the elements of each block.
@@ -224,10 +248,53 @@ void KernelEmitter::emitRows(Value begin, Value end) {
   Value low = lanes.make<arith::MulIOp>(begin, perBlock);
   Value high = lanes.make<arith::MinSIOp>(
       lanes.make<arith::MulIOp>(end, perBlock), rows);
+  if (run > 1) {
+    if (source.rowsPerBlock % run) {
+      emitError(lanes.loc) << "a block of " << source.rowsPerBlock
+                           << " rows holds no whole runs of " << run
+                           << " that are summed";
+      hasFailed = true;
+    }
+    return emitRuns(low, high);
+  }
   emitLoop(low, high, 1, {}, [&](Value number, ValueRange) {
     emitCutRows(splitRow(number));
     return SmallVector<Value>();
   });
+}
+
+/// Runs of rows in a loop; in each, the column sums begin with nothing.
+void KernelEmitter::emitRuns(Value low, Value high) {
+  Type integer = builder.getI64Type();
+  Value size = lanes.integer(integer, run);
+  int64_t runs = source.getRows() / run, lane = source.space.back();
+  emitLoop(
+      lanes.make<arith::DivUIOp>(low, size),
+      lanes.make<arith::DivUIOp>(high, size), 1, {},
+      [&](Value number, ValueRange) {
+        AtomId atom = table.createVariable({0, runs - 1}, getLevel(), false);
+        variables[atom] = number;
+        runNumber = IndexTable::get(atom);
+        emitLanes({0, lane}, {}, /*isCheap=*/true,
+                  [&](const IndexExpr &index, Value) {
+                    Operation *yield = source.body->front().getTerminator();
+                    for (auto [result, buffer] :
+                         llvm::zip(yield->getOperands(), results))
+                      if (ReduceOp sum = getColumnSum(result))
+                        store(buffer, runNumber * lane + index,
+                              makeNeutral(sum.getKind(),
+                                          LaneBuilder::getComputeType(
+                                              buffer.type.getElementType())));
+                    return Value();
+                  });
+        Value first = lanes.make<arith::MulIOp>(number, size);
+        emitLoop(lanes.integer(integer, 0), size, 1, {},
+                 [&](Value row, ValueRange) {
+                   emitCutRows(splitRow(lanes.make<arith::AddIOp>(first, row)));
+                   return SmallVector<Value>();
+                 });
+        return SmallVector<Value>();
+      });
 }
 
 /// The index of row `number`, in this scope.
@@ -261,11 +328,11 @@ void KernelEmitter::emitCutRows(const Index &row) {
   Index point = row;
   point.push_back(IndexTable::get(lane));
   IndexExpr position = table.linearize(point, source.space);
-  for (Value value : source.body->front().getTerminator()->getOperands()) {
-    auto type = cast<RankedTensorType>(value.getType());
-    if (type.getNumElements() == source.getRows() * source.space.back())
+  for (Value result : source.body->front().getTerminator()->getOperands())
+    if (Value value = getPointValue(result)) {
+      auto type = cast<RankedTensorType>(value.getType());
       walk.visit(value, table.delinearize(position, type.getShape()));
-  }
+    }
   if (walk.cuts.empty() || walk.cuts.begin()->second.size() > mostCuts)
     return emitRow(row);
 
@@ -303,23 +370,24 @@ void KernelEmitter::emitCutRows(const Index &row) {
 
 void KernelEmitter::emitRow(const Index &row) {
   ArrayRef<int64_t> space = source.space;
-  int64_t rows = source.getRows(), size = space.back();
+  int64_t size = space.back();
   IndexExpr position = table.linearize(row, space.drop_back());
   SmallVector<std::pair<Buffer, Value>> rowResults;
   SmallVector<Value> values;
   SmallVector<Index, 2> indices;
   AtomId lane = table.createVariable({0, size - 1}, getLevel() + 1, true);
   IndexExpr point = position * size + IndexTable::get(lane);
-  for (auto [value, buffer] : llvm::zip(
+  for (auto [result, buffer] : llvm::zip(
            source.body->front().getTerminator()->getOperands(), results)) {
-    ArrayRef<int64_t> shape = buffer.type.getShape();
-    if (buffer.type.getNumElements() == rows * size) {
+    if (Value value = getPointValue(result)) {
+      auto type = cast<RankedTensorType>(value.getType());
       values.push_back(value);
-      indices.push_back(table.delinearize(point, shape));
+      indices.push_back(table.delinearize(point, type.getShape()));
       continue;
     }
     rowResults.push_back(
-        {buffer, emitElement(value, table.delinearize(position, shape))});
+        {buffer, emitElement(result, table.delinearize(
+                                         position, buffer.type.getShape()))});
   }
   if (!values.empty())
     emitLanes(prepareLanes(values, indices, lane, size), {}, /*isCheap=*/false,

@@ -38,8 +38,7 @@ Value KernelEmitter::combine(ReduceKind kind, Value lhs, Value rhs) {
   llvm_unreachable("unknown reduction");
 }
 
-/// What combines with x to x, with the type of `like`.
-static Value makeNeutral(LaneBuilder &lanes, ReduceKind kind, Type like) {
+Value KernelEmitter::makeNeutral(ReduceKind kind, Type like) {
   Type element = getElementTypeOrSelf(like);
   bool isLimit = kind == ReduceKind::Max || kind == ReduceKind::Min;
   double sign = kind == ReduceKind::Max ? -1 : 1;
@@ -95,7 +94,7 @@ Value KernelEmitter::reduceOver(ReduceKind kind, Value operand, int64_t size,
   if (isVector) {
     Type type = VectorType::get(scope().lane->width, compute);
     SmallVector<Value> parts(size >= 4 * several ? several : 1,
-                             makeNeutral(lanes, kind, type));
+                             makeNeutral(kind, type));
     Value low = lanes.integer(builder.getI64Type(), 0);
     Value high = lanes.integer(builder.getI64Type(), size);
     parts =
@@ -117,7 +116,7 @@ Value KernelEmitter::reduceOver(ReduceKind kind, Value operand, int64_t size,
   int64_t width = getWidth(size);
   Type type = width == 1 ? compute : VectorType::get(width, compute);
   SmallVector<Value> inits(size >= several * width ? several : 1,
-                           makeNeutral(lanes, kind, type));
+                           makeNeutral(kind, type));
   SmallVector<Value> parts =
       emitLanes(cuts, inits, multiUse.isCheap(operand),
                 [&](const IndexExpr &lane, Value current) {

@@ -13,6 +13,9 @@
 //   results,
 //     added in a fixed order. One whose row differs from lane to lane is a
 //     scalar loop inside, over vectors.
+//   - Column sums (dialects/dit/ColumnSums.h) lie in their results' memory from
+//     the first row of a run on; each row's elements are added as they are
+//     computed.
 //   - Values that several loops of one row need and that are dear to compute
 //     (MultiUse) are kept in a buffer of one row on the stack.
 //
@@ -124,6 +127,13 @@ protected:
   virtual llvm::SmallVector<mlir::Type> getArguments();
   virtual void emitFunction(mlir::Block *entry);
   void emitRows(mlir::Value begin, mlir::Value end);
+  void emitRuns(mlir::Value low, mlir::Value high);
+  /// What is computed at each point for a result, null for a number a row: the
+  /// result, or the operand of a column sum.
+  mlir::Value getPointValue(mlir::Value result);
+  /// Adds the element that a vector of `columnSum` has in this row.
+  virtual void addToSum(ReduceOp columnSum, const Buffer &buffer,
+                        const IndexExpr &lane, mlir::Value element);
   Index splitRow(mlir::Value number);
   void emitFlat(mlir::Value begin, mlir::Value end);
   virtual void emitCutRows(const Index &row);
@@ -172,6 +182,8 @@ protected:
                         RowElement element);
   mlir::Value reduceDims(ReduceOp op, const Index &index);
   mlir::Value combine(ReduceKind kind, mlir::Value lhs, mlir::Value rhs);
+  /// What combines with x to x, with the type of `like`.
+  mlir::Value makeNeutral(ReduceKind kind, mlir::Type like);
   virtual mlir::Value reduceVector(ReduceKind kind, mlir::Value vector);
   mlir::Value emitLayerNorm(LayerNormOp op, unsigned result,
                             const Index &index);
@@ -212,6 +224,9 @@ protected:
   std::map<ElementKey, AtomId> lookups;
   llvm::DenseMap<mlir::Value, Buffer> buffers;
   llvm::SmallVector<Buffer> results;
+  /// Rows of a run of column sums, 1 without; and the number of this one.
+  int64_t run = 1;
+  IndexExpr runNumber;
   bool hasFailed = false;
 };
 

@@ -10,7 +10,7 @@
 #include "compiler/codegen/MultiUse.h"
 
 #include "compiler/codegen/IndexMap.h"
-#include "dialects/dit/DitDialect.h"
+#include "dialects/dit/ColumnSums.h"
 #include <limits>
 
 using namespace mlir;
@@ -77,8 +77,9 @@ MultiUse::MultiUse(Region &body) {
       }
       needed.insert(own.begin(), own.end());
     }
+    // A column sum adds what the last loop computes.
     if (isa<ReduceOp>(op))
-      needed = {first};
+      needed = {getColumnSum(op.getResult(0)) ? lastLoop : first};
     if (isa<LayerNormOp, RmsNormOp>(op)) {
       needed = loops[op.getResult(0)];
       needed.insert({first, second});

@@ -1,6 +1,7 @@
 //===- DitOps.cpp - Verifiers, types and folds of the dit dialect ---------===//
 #include "dialects/dit/DitDialect.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/STLExtras.h"
@@ -425,18 +426,6 @@ LogicalResult AttentionGradOp::verify() {
 LogicalResult KernelOp::verify() {
   if (getSpace().empty())
     return emitOpError("space has no lane");
-  int64_t rows = 1;
-  for (int64_t size : getSpace().drop_back())
-    rows *= size;
-  int64_t points = rows * getSpace().back();
-  for (auto [index, type] : llvm::enumerate(getResultTypes())) {
-    int64_t elements = cast<RankedTensorType>(type).getNumElements();
-    if (elements != points && elements != rows)
-      return emitOpError("result ")
-             << index << " has " << elements
-             << " elements, which is neither the space's " << points
-             << " nor its rows' " << rows;
-  }
   return success();
 }
 
@@ -447,6 +436,18 @@ LogicalResult KernelOp::verifyRegions() {
   auto yield = cast<YieldOp>(block.getTerminator());
   if (yield.getValues().getTypes() != getResultTypes())
     return yield.emitOpError("must yield the kernel's result types");
+  int64_t rows = 1;
+  for (int64_t size : getSpace().drop_back())
+    rows *= size;
+  int64_t points = rows * getSpace().back();
+  for (auto [index, value] : llvm::enumerate(yield.getValues())) {
+    int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
+    if (elements != points && elements != rows && !getColumnSum(value))
+      return emitOpError("result ")
+             << index << " has " << elements
+             << " elements, which is neither the space's " << points
+             << " nor its rows' " << rows;
+  }
   for (Operation &op : block.without_terminator())
     if (!isMemoryEffectFree(&op) || op.getNumRegions())
       return op.emitOpError("cannot be inside a kernel: it must be a pure op "

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/plan/PlanDialect.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/STLExtras.h"
@@ -114,9 +115,10 @@ LogicalResult plan::KernelOp::verifyRegions() {
     if (!isa<RankedTensorType>(type))
       return emitOpError("has an argument of type ") << type;
   int64_t rows = getRows(), points = rows * getSpace().back();
-  for (auto [index, type] : llvm::enumerate(getResultTypes())) {
-    int64_t elements = cast<RankedTensorType>(type).getNumElements();
-    if (elements != points && elements != rows)
+  for (auto [index, value] :
+       llvm::enumerate(block.getTerminator()->getOperands())) {
+    int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
+    if (elements != points && elements != rows && !getColumnSum(value))
       return emitOpError("result ")
              << index << " has " << elements
              << " elements, which is neither the space's " << points

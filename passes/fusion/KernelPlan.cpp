@@ -1,6 +1,7 @@
 //===- KernelPlan.cpp - Which values are buffers, and who computes them ---===//
 #include "passes/fusion/KernelPlan.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "dialects/dit/StridedView.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/fusion/KernelSpace.h"
@@ -19,6 +20,7 @@ KernelPlan::KernelPlan(Block &block) {
       return;
     visit(&op);
   }
+  joinColumnSums();
   std::reverse(notes.begin(), notes.end());
   for (PlannedKernel &kernel : kernels)
     llvm::sort(kernel.results, [&](OpResult a, OpResult b) {
@@ -108,6 +110,7 @@ void KernelPlan::merge(unsigned first, unsigned second) {
   llvm::append_range(into.results, from.results);
   llvm::append_range(into.body, from.body);
   into.operands.insert(from.operands.begin(), from.operands.end());
+  into.run = std::max(into.run, from.run);
   into.first = std::min(into.first, from.first);
   into.last = std::max(into.last, from.last);
 }
@@ -154,10 +157,9 @@ void KernelPlan::addResult(unsigned kernel, OpResult result) {
   planned.last = std::max(planned.last, position);
   planned.results.push_back(result);
   producers[result] = kernel;
-  bool full = countElements(result) == planned.space.rows * planned.space.lane;
-  demands[result].push_back(
-      {kernel, getResultAccess(getShape(result), planned.space,
-                               full ? Linearity::Full : Linearity::Row)});
+  if (ReduceOp columnSum = getColumnSum(result))
+    planned.run = getRun(columnSum);
+  demands[result].push_back({kernel, getResultAccess(result, planned.space)});
 }
 
 unsigned KernelPlan::addKernel(OpResult result) {
@@ -307,4 +309,14 @@ void KernelPlan::makeBuffer(Operation *op, ArrayRef<unsigned> consumers,
   for (OpResult result : read)
     addResult(*home, result);
   take(*home, op);
+}
+
+/// Column sums read whole rows; a kernel that reads them too makes them at
+/// once.
+void KernelPlan::joinColumnSums() {
+  for (unsigned sums = 0; sums < kernels.size(); ++sums)
+    for (unsigned kernel = 0; kernel < kernels.size(); ++kernel)
+      if (find(sums) == sums && find(kernel) == kernel &&
+          canJoinColumnSums(kernel, sums))
+        merge(kernel, sums);
 }

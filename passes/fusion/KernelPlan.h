@@ -17,6 +17,8 @@
 //     others read it; where that closes a cycle, or none is like that, the
 //     value gets a kernel of its own, or joins one that makes another operand
 //     of the same attention.
+//  5. In the end kernels of nothing but column sums join one over the same rows
+//     that reads what they add.
 //
 // Everything is ordered by the ops' positions: no set or map is iterated.
 //
@@ -37,6 +39,8 @@ namespace dit {
 /// A kernel to be: its results and the ops that it computes.
 struct PlannedKernel {
   RowSpace space{};
+  /// Rows that its column sums add, 0 where it has none.
+  int64_t run = 0;
   llvm::SmallVector<mlir::OpResult> results;
   /// In the order in which they were taken in: consumers first.
   std::vector<mlir::Operation *> body;
@@ -92,6 +96,9 @@ private:
                       llvm::SmallVectorImpl<unsigned> &consumers);
   void makeBuffer(mlir::Operation *op, llvm::ArrayRef<unsigned> consumers,
                   std::string reason);
+
+  void joinColumnSums();
+  bool canJoinColumnSums(unsigned kernel, unsigned sums) const;
 
   unsigned addKernel(mlir::OpResult result);
   std::optional<unsigned>

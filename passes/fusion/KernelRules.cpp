@@ -4,6 +4,7 @@
 // the plan.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/dit/ColumnSums.h"
 #include "dialects/dit/StridedView.h"
 #include "passes/fusion/KernelPlan.h"
 #include "passes/fusion/OpKinds.h"
@@ -29,6 +30,13 @@ static int64_t countBits(Value value) {
          static_cast<int64_t>(type.getElementTypeBitWidth());
 }
 
+/// Flops of all elements of an op that is no reduction of rows.
+static int64_t countFlops(Operation *op) {
+  Value walked =
+      getColumnReduction(op) ? op->getOperand(0) : Value(op->getResult(0));
+  return countElements(walked) * getWeight(op);
+}
+
 /// True where an op that is not cheap computes `value` for one reader alone,
 /// cheap ops between them or not. Adds the bits of what it computes to `bits`.
 static bool isMadeForOne(Value value, int64_t &bits) {
@@ -50,8 +58,7 @@ static bool isMadeForOne(Value value, int64_t &bits) {
 /// alone smaller, or collect several. Then their result is the better buffer.
 bool KernelPlan::isDuplicated(Operation *op) const {
   if (!isCheap(op))
-    return !isReduction(op) &&
-           countElements(op->getResult(0)) * getWeight(op) <= tinyFlops;
+    return !isReduction(op) && countFlops(op) <= tinyFlops;
   int64_t bits = 0, operandBits = 0;
   bool made = false;
   for (Value operand : op->getOperands()) {
@@ -149,9 +156,9 @@ bool KernelPlan::isRepeated(unsigned kernel, Operation *op,
     }
     for (const Access &access : accesses)
       evaluations += access.getEvaluations();
-    cost = evaluations * getWeight(op);
+    cost = evaluations * (countFlops(op) / std::max<int64_t>(1, elements));
     // Arithmetic is less than the memory that it saves.
-    if (getWeight(op) <= 4)
+    if (getWeight(op) <= 4 && !getColumnReduction(op))
       return false;
   }
   if (evaluations <= elements || cost <= negligibleFlops)
@@ -197,6 +204,8 @@ bool KernelPlan::canTake(unsigned kernel, Operation *op,
 /// True where every result of `op` that others want is a result the kernel
 /// could have: its elements are the kernel's points or rows.
 bool KernelPlan::isAligned(unsigned kernel, Operation *op) const {
+  if (op->getNumResults() == 1 && getColumnSum(op->getResult(0)))
+    return false;
   RowSpace space = kernels[kernel].space;
   auto isLinear = [&](Value result) {
     return llvm::any_of(getAccesses(kernel, result), [&](const Access &access) {
@@ -240,7 +249,8 @@ bool KernelPlan::canMerge(unsigned first, unsigned second) const {
   const PlannedKernel &a = kernels[first], &b = kernels[second];
   size_t shared = llvm::count_if(
       b.operands, [&](Value value) { return a.operands.contains(value); });
-  return a.space == b.space &&
+  bool haveOneRun = a.run == 0 || b.run == 0 || a.run == b.run;
+  return a.space == b.space && haveOneRun &&
          a.operands.size() + b.operands.size() - shared + a.results.size() +
                  b.results.size() <=
              maxOperands &&
@@ -262,4 +272,17 @@ bool KernelPlan::canJoin(unsigned kernel, Operation *op,
                return (!reader.anchor && reader.kernel == kernel) ||
                       reaches(reader, kernel);
              });
+}
+
+/// True where all results of `sums` are column sums of what `kernel`, over the
+/// same rows, reads or makes too.
+bool KernelPlan::canJoinColumnSums(unsigned kernel, unsigned sums) const {
+  const PlannedKernel &a = kernels[kernel], &b = kernels[sums];
+  if (kernel == sums || !llvm::all_of(b.results, getColumnSum))
+    return false;
+  bool sharesRows = llvm::any_of(b.operands, [&](Value value) {
+    return a.operands.contains(value) &&
+           countElements(value) == a.space.rows * a.space.lane;
+  });
+  return sharesRows && canMerge(kernel, sums);
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/fusion/KernelSpace.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "passes/fusion/OpKinds.h"
 
 #include <map>
@@ -18,15 +19,32 @@ using namespace dit;
 static constexpr int lookahead = 64;
 /// Places of one value that are followed.
 static constexpr size_t maxAccesses = 4;
+/// Rows that do not keep all threads busy where each point adds many terms.
+static constexpr int64_t fewRows = 16;
+
+/// The lane of points that only lie side by side: a shorter one gives more
+/// rows.
+static int64_t cutLane(int64_t lane) {
+  constexpr int64_t longest = 256, multiple = 16;
+  for (int64_t size = longest; size >= 4 * multiple; size -= multiple)
+    if (lane % size == 0)
+      return size;
+  return lane;
+}
 
 RowSpace dit::chooseSpace(OpResult result,
                           const DenseMap<Operation *, unsigned> &positions) {
   int64_t points = countElements(result);
   ArrayRef<int64_t> shape = getShape(result);
+  if (ReduceOp columnSum = getColumnSum(result)) {
+    int64_t lane = getShape(columnSum.getInput()).back();
+    return {countElements(columnSum.getInput()) / lane, lane};
+  }
   if (isReduction(result.getOwner())) {
     int64_t lane = getShape(result.getOwner()->getOperand(0)).back();
     return {isLikeInput(result) ? points / lane : points, lane};
   }
+  bool hasColumns = false;
   RowSpace linear{points, 1};
   std::map<unsigned, Operation *, std::greater<>> pending;
   DenseMap<Value, SmallVector<Access, 1>> accesses;
@@ -58,6 +76,7 @@ RowSpace dit::chooseSpace(OpResult result,
             return {points, lane};
           continue;
         }
+        hasColumns |= getColumnReduction(op) != nullptr;
         SmallVector<OperandAccess, 4> operands;
         std::string reason;
         if (failed(pullAccess(op, wanted.getResultNumber(), access, linear,
@@ -76,5 +95,7 @@ RowSpace dit::chooseSpace(OpResult result,
       }
   }
   int64_t lane = shape.empty() ? 1 : shape.back();
+  if (hasColumns && points < fewRows * lane)
+    lane = cutLane(lane);
   return {points / lane, lane};
 }

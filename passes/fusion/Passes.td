@@ -1,7 +1,7 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
-// (in training), dit-reduce-along-lane, dit-fuse-epilogue, dit-match-bias (for
+// and dit-recompute-norms (in training), dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for
 // GPUs), dit-form-kernels, dit-narrow-results (for GPUs),
 // dit-fuse-gated-residual (for CPUs), dit-verify-fused.
 //
@@ -67,22 +67,55 @@ def ExpandScatterAdd : Dit_FusionPass<"dit-expand-scatter-add"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
-def ReduceAlongLane : Dit_FusionPass<"dit-reduce-along-lane"> {
-  let summary = "make every reduction one along the last dimension";
+def RecomputeNorms : Dit_FusionPass<"dit-recompute-norms"> {
+  let summary = "make normalised rows again where they are read late";
   let description = [{
-    A kernel reduces along its lane. Other dimensions are moved to the end and
-    made one; the views cost nothing, because kernels pull through them.
+    The gradient of a scale reads the normalised row long after the norm. What
+    it is made of, the row and two numbers of it, is in memory for the norm's
+    own gradient; so it is made again, and not stored.
 
     ```mlir
-    %m = dit.reduce sum %x dims = [1] : tensor<8x64x192xf32>
+    %n, %mean, %rstd = dit.layer_norm %x eps = 1.0e-6 : tensor<8x64x192xf32>
+    …GEMMs…
+    %ds = arith.mulf %dh, %n : tensor<8x64x192xf32>
     ```
     becomes
     ```mlir
-    %t = dit.transpose %x permutation = [0, 2, 1] : tensor<8x64x192xf32>
-    %m = dit.reduce sum %t dims = [2] : tensor<8x192x64xf32>
+    %c = arith.subf %x, %means : tensor<8x64x192xf32>
+    %m = arith.mulf %c, %rstds : tensor<8x64x192xf32>
+    %ds = arith.mulf %dh, %m : tensor<8x64x192xf32>
     ```
-    First of the phase: dit-form-kernels knows no other reductions.
+    In training only: nothing happens where nobody reads the statistics. The
+    norm's gradient computes the same; CSE makes one of both.
   }];
+}
+
+def SplitReductions : Dit_FusionPass<"dit-split-reductions"> {
+  let summary = "make reductions such that kernels have";
+  let description = [{
+    A kernel reduces its rows, adds few terms at each point, or, with
+    `column-sums`, adds runs of its rows beside what else it makes of them: the
+    gradients of biases and modulations, whose operands a kernel has at hand.
+    Reshapes cost nothing, because kernels pull through them.
+
+    ```mlir
+    %s = dit.reduce sum %x dims = [0, 1] : tensor<64x256x1152xf32>
+    ```
+    becomes
+    ```mlir
+    %runs = tensor.expand_shape %rows … into tensor<512x32x1152xf32>
+    %p = dit.reduce sum %runs dims = [1] {dit.partial} : tensor<512x32x1152xf32>
+    %q = dit.reduce sum %… dims = [1] {dit.partial} : tensor<16x32x1152xf32>
+    %s = dit.reduce sum %q dims = [0] : tensor<16x1152xf32>
+    ```
+    Few long rows are cut in pieces too. 16-bit numbers are widened before, so
+    that the stages are not rounded. Before dit-form-kernels, which knows no
+    other reductions.
+  }];
+  let options = [
+    Option<"columnSums", "column-sums", "bool", "false",
+           "kernels of the target have sums of their rows as results">
+  ];
 }
 
 def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {

@@ -1,6 +1,7 @@
 //===- RowProgram.cpp - Where a kernel's points read its tensors ----------===//
 #include "passes/fusion/RowProgram.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
@@ -34,14 +35,14 @@ bool Index::dependsOn(Coordinate coordinate) const {
   });
 }
 
-bool Access::dependsOnLane() const {
-  return llvm::any_of(indices, [](const Index &index) {
-    return index.dependsOn(Coordinate::Lane);
-  });
+bool Access::dependsOn(Coordinate coordinate) const {
+  return llvm::any_of(
+      indices, [&](const Index &index) { return index.dependsOn(coordinate); });
 }
 
 int64_t Access::getEvaluations() const {
-  return dependsOnLane() ? rows * lanes : rows;
+  return rows * (dependsOn(Coordinate::Lane) ? lanes : 1) *
+         (dependsOn(Coordinate::Term) ? terms : 1);
 }
 
 /// Sorts by coefficient, drops digits that are always 0, and joins neighbours
@@ -160,22 +161,35 @@ static Index laneIndex(RowSpace space) {
   return index;
 }
 
-static Index resultIndex(RowSpace space, Linearity linearity) {
+/// `run`: rows that one row of the result stands for.
+static Index resultIndex(RowSpace space, Linearity linearity, int64_t run = 1) {
   Index index;
   int64_t stride = 1;
-  if (linearity == Linearity::Full) {
+  if (linearity != Linearity::Row) {
     index = laneIndex(space);
     stride = space.lane;
   }
-  index.digits.push_back({stride, Coordinate::Row, 1, space.rows});
+  index.digits.push_back({stride, Coordinate::Row, run, space.rows / run});
   normalise(index);
   return index;
 }
 
 Access dit::getResultAccess(ArrayRef<int64_t> shape, RowSpace space,
                             Linearity linearity) {
-  return {delinearise(resultIndex(space, linearity), shape), space.rows,
+  int64_t run =
+      linearity == Linearity::Runs
+          ? space.rows * space.lane / ShapedType::getNumElements(shape)
+          : 1;
+  return {delinearise(resultIndex(space, linearity, run), shape), space.rows,
           space.lane};
+}
+
+Access dit::getResultAccess(OpResult result, RowSpace space) {
+  Linearity linearity = getColumnSum(result) ? Linearity::Runs
+                        : countElements(result) == space.rows * space.lane
+                            ? Linearity::Full
+                            : Linearity::Row;
+  return getResultAccess(getShape(result), space, linearity);
 }
 
 Linearity dit::getLinearity(const Access &access, ArrayRef<int64_t> shape,
@@ -197,7 +211,20 @@ Linearity dit::getLinearity(const Access &access, ArrayRef<int64_t> shape,
 //===----------------------------------------------------------------------===//
 
 bool dit::isReduction(Operation *op) {
-  return isa<ReduceOp, LayerNormOp, RmsNormOp, SoftmaxOp>(op);
+  if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    auto rank = static_cast<int64_t>(getShape(reduce.getInput()).size());
+    return reduce.getDims() == ArrayRef<int64_t>({rank - 1});
+  }
+  return isa<LayerNormOp, RmsNormOp, SoftmaxOp>(op);
+}
+
+ReduceOp dit::getColumnReduction(Operation *op) {
+  auto reduce = dyn_cast<ReduceOp>(op);
+  if (!reduce)
+    return {};
+  auto rank = static_cast<int64_t>(getShape(reduce.getInput()).size());
+  bool isColumn = reduce.getDims() == ArrayRef<int64_t>({rank - 2});
+  return isColumn ? reduce : ReduceOp();
 }
 
 bool dit::isLikeInput(OpResult result) {
@@ -216,7 +243,8 @@ struct Puller {
   /// Same rows and lanes, other indices.
   void read(Value operand, SmallVector<Index, 0> indices) {
     operands.push_back(
-        {operand, {std::move(indices), access.rows, access.lanes}});
+        {operand,
+         {std::move(indices), access.rows, access.lanes, access.terms}});
   }
   LogicalResult fail(const Twine &why) {
     reason = why.str();
@@ -234,6 +262,7 @@ struct Puller {
   LogicalResult pullGather(GatherOp op);
   LogicalResult pullRandom(RandomOp op);
   LogicalResult pullReduction(Operation *op);
+  LogicalResult pullColumns(ReduceOp op);
 };
 } // namespace
 
@@ -365,10 +394,6 @@ LogicalResult Puller::pullRandom(RandomOp op) {
 LogicalResult Puller::pullReduction(Operation *op) {
   Value input = op->getOperand(0);
   ArrayRef<int64_t> shape = getShape(input);
-  if (auto reduce = dyn_cast<ReduceOp>(op))
-    if (reduce.getDims() !=
-        ArrayRef<int64_t>({static_cast<int64_t>(shape.size()) - 1}))
-      return fail("it does not reduce the last dimension alone");
   if (shape.back() != space.lane)
     return fail("its rows are " + Twine(shape.back()) +
                 " wide, but the kernel's are " + Twine(space.lane));
@@ -376,9 +401,12 @@ LogicalResult Puller::pullReduction(Operation *op) {
   SmallVector<Index, 0> row(access.indices);
   if (full)
     row.pop_back();
-  for (const Index &index : row)
+  for (const Index &index : row) {
     if (index.dependsOn(Coordinate::Lane))
       return fail("its row depends on the kernel's lane");
+    if (index.dependsOn(Coordinate::Term))
+      return fail("its row differs between the terms of a sum");
+  }
   row.push_back(laneIndex(space));
   // The whole row is read, whatever part of its result is wanted.
   Access wholeRow{std::move(row), access.rows, space.lane};
@@ -388,9 +416,38 @@ LogicalResult Puller::pullReduction(Operation *op) {
   return success();
 }
 
+/// The terms of a point's column; of a column sum, the rows themselves.
+LogicalResult Puller::pullColumns(ReduceOp op) {
+  ArrayRef<int64_t> shape = getShape(op.getInput());
+  if (getColumnSum(op)) {
+    bool areRows = shape.back() == space.lane &&
+                   countElements(op.getInput()) == space.rows * space.lane;
+    if (!areRows || access != getResultAccess(op->getOpResult(0), space))
+      return fail(
+          "it is a sum of rows, which only a kernel over its rows makes");
+    operands.push_back(
+        {op.getInput(), getResultAccess(shape, space, Linearity::Full)});
+    return success();
+  }
+  if (access.dependsOn(Coordinate::Term))
+    return fail("it would be a sum within the terms of a sum");
+  int64_t dim = op.getDims().front();
+  Index term;
+  term.digits.push_back({1, Coordinate::Term, 1, shape[dim]});
+  normalise(term);
+  SmallVector<Index, 0> indices(access.indices);
+  indices.insert(indices.begin() + dim, std::move(term));
+  operands.push_back(
+      {op.getInput(),
+       {std::move(indices), access.rows, access.lanes, shape[dim]}});
+  return success();
+}
+
 LogicalResult Puller::pull(Operation *op) {
   if (isReduction(op))
     return pullReduction(op);
+  if (ReduceOp columns = getColumnReduction(op))
+    return pullColumns(columns);
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](arith::ConstantOp) { return success(); })
       .Case([&](BroadcastOp o) { return pullBroadcast(o); })
@@ -429,10 +486,16 @@ LogicalResult dit::verifyRowProgram(KernelOp kernel) {
   };
   Block &block = kernel.getBody().front();
   for (Value result : block.getTerminator()->getOperands()) {
-    ArrayRef<int64_t> shape = getShape(result);
-    bool full = ShapedType::getNumElements(shape) == space.rows * space.lane;
-    add(result,
-        getResultAccess(shape, space, full ? Linearity::Full : Linearity::Row));
+    auto made = dyn_cast<OpResult>(result);
+    if (made && getColumnSum(made) && !made.hasOneUse())
+      return made.getOwner()->emitOpError(
+          "is a sum of rows that its own kernel "
+          "reads");
+    bool full = countElements(result) == space.rows * space.lane;
+    add(result, made
+                    ? getResultAccess(made, space)
+                    : getResultAccess(getShape(result), space,
+                                      full ? Linearity::Full : Linearity::Row));
   }
   for (Operation &op : llvm::reverse(block.without_terminator()))
     for (OpResult result : op.getResults())

@@ -28,8 +28,9 @@ struct RowSpace {
   static RowSpace of(llvm::ArrayRef<int64_t> space);
 };
 
-/// The two numbers that name a point of the space.
-enum class Coordinate { Row, Lane };
+/// The two numbers that name a point of the space, and that of the term where a
+/// point adds several.
+enum class Coordinate { Row, Lane, Term };
 
 /// `coefficient · (⌊coordinate / stride⌋ mod size)`: a digit of a coordinate.
 struct Digit {
@@ -53,16 +54,18 @@ struct Index {
 };
 
 /// The index of every dimension of a tensor, and for how many rows and lanes of
-/// the space it is wanted (fewer than all behind a concatenation).
+/// the space it is wanted (fewer than all behind a concatenation), and how many
+/// terms a point adds.
 struct Access {
   llvm::SmallVector<Index, 0> indices;
   int64_t rows = 0;
   int64_t lanes = 0;
+  int64_t terms = 1;
 
   bool operator==(const Access &other) const = default;
-  bool dependsOnLane() const;
+  bool dependsOn(Coordinate coordinate) const;
   /// How often an element is computed: once a row where the lane is of no
-  /// matter, else once a point.
+  /// matter, else once a point; for each term where that matters.
   int64_t getEvaluations() const;
 };
 
@@ -70,15 +73,19 @@ struct Access {
 enum class Linearity {
   Full, // its row-major elements are the space's points
   Row,  // its row-major elements are the space's rows
+  Runs, // its row-major elements are the lanes of runs of rows: a column sum
   None
 };
 
 /// The access of a result of `shape`, which must have as many elements as the
-/// space has points (Full) or rows (Row).
+/// space has points (Full) or rows (Row), or divide the points (Runs).
 Access getResultAccess(llvm::ArrayRef<int64_t> shape, RowSpace space,
                        Linearity linearity);
 
-/// Whether an access to a tensor of `shape` is that of a result.
+/// The access of `result` as the result of a kernel.
+Access getResultAccess(mlir::OpResult result, RowSpace space);
+
+/// Whether an access to a tensor of `shape` is that of a full or row result.
 Linearity getLinearity(const Access &access, llvm::ArrayRef<int64_t> shape,
                        RowSpace space);
 
@@ -97,9 +104,13 @@ mlir::LogicalResult pullAccess(mlir::Operation *op, unsigned result,
                                llvm::SmallVectorImpl<OperandAccess> &operands,
                                std::string &reason);
 
-/// True for the ops that combine the elements of a row: dit.reduce,
-/// dit.layer_norm, dit.rms_norm and dit.softmax.
+/// True for the ops that combine the elements of a row: dit.reduce along the
+/// last dimension, dit.layer_norm, dit.rms_norm and dit.softmax.
 bool isReduction(mlir::Operation *op);
+
+/// The dit.reduce along the last but one dimension that `op` is, else null:
+/// each point adds the terms of its own column, or it is a column sum.
+ReduceOp getColumnReduction(mlir::Operation *op);
 
 /// True for the result of a norm or softmax that is like its input; the other
 /// results of reductions are one number a row.

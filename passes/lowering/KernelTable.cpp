@@ -1,6 +1,7 @@
 //===- KernelTable.cpp - Outlines kernels, equal ones once ----------------===//
 #include "passes/lowering/KernelTable.h"
 
+#include "dialects/dit/ColumnSums.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OperationSupport.h"
 
@@ -62,8 +63,10 @@ plan::KernelOp KernelTable::outline(KernelOp kernel) {
       builder, kernel.getLoc(), chooseSymbol(kernel.getName()),
       kernel.getName(), kernel.getSpace(), /*rows_per_block=*/1);
   outlined.getBody().takeBody(kernel.getBody());
-  outlined.setRowsPerBlock(
-      chooseRowsPerBlock(outlined.getRows(), outlined.getBytesMoved()));
+  // Blocks hold whole runs of column sums.
+  outlined.setRowsPerBlock(llvm::alignTo(
+      chooseRowsPerBlock(outlined.getRows(), outlined.getBytesMoved()),
+      getRun(outlined.getBody().front())));
   candidates.push_back(outlined);
   lastKernel = outlined;
   return outlined;

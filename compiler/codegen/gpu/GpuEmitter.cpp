@@ -1,5 +1,6 @@
 //===- GpuEmitter.cpp - Kernels whose rows threads share ------------------===//
 #include "compiler/codegen/gpu/GpuEmitter.h"
+#include "dialects/dit/ColumnSums.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -162,6 +163,10 @@ void GpuEmitter::chooseThreads() {
   int64_t width = getWidth(size), vectors = size / width, read = 0;
   for (Type type : source.body->getArgumentTypes())
     read += cast<RankedTensorType>(type).getNumElements() >= rows * size;
+  // Column sums are held as well; threads go through the rows of a run.
+  for (Value result : source.body->front().getTerminator()->getOperands())
+    read += getColumnSum(result) != nullptr;
+  rows /= run;
   int64_t atOnce =
       std::max<int64_t>(1, mostElements / (width * std::max<int64_t>(1, read)));
   if (rows <= fewRows)
@@ -177,6 +182,8 @@ void GpuEmitter::chooseThreads() {
 
 void GpuEmitter::emitRowThreads() {
   chooseThreads();
+  if (run > 1)
+    return emitRunThreads();
   int64_t rows = source.getRows();
   int64_t rowsPerBlock = launch.threads / lanesPerRow;
   Type word = builder.getI32Type();

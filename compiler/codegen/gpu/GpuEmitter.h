@@ -64,6 +64,8 @@ protected:
   mlir::Value reduceVector(ReduceKind kind, mlir::Value vector) override;
   mlir::Value loadContiguous(const Buffer &buffer, mlir::VectorType type,
                              mlir::Value address, unsigned alignment) override;
+  void addToSum(ReduceOp columnSum, const Buffer &buffer, const IndexExpr &lane,
+                mlir::Value element) override;
   void store(const Buffer &buffer, const IndexExpr &position,
              mlir::Value value) override;
   unsigned getAlignment(const Buffer &buffer,
@@ -84,6 +86,7 @@ private:
 
   void emitFlatThreads();
   void emitRowThreads();
+  void emitRunThreads();
   void chooseThreads();
   // LoadOrder.cpp.
   void loadAhead(const Index &row);
@@ -105,6 +108,10 @@ private:
   int64_t vectorWidth;
   /// Threads that share a row.
   int64_t lanesPerRow = 1;
+  /// Of a run's column sums, result by result for each fragment: what the rows
+  /// before gave, and how many of them this row has added to.
+  llvm::SmallVector<mlir::Value> sums;
+  size_t addedSums = 0;
   /// i32: the thread's and the block's number, and the thread's in its row.
   mlir::Value thread, block, lane;
   /// Whether the thread's row exists; null: every one does.

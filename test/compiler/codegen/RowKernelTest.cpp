@@ -135,6 +135,53 @@ TEST_P(RowKernel, reductionsOfEveryKind) {
       }
 }
 
+/// The gradient of norm, modulation, gate and a bias: {0} runs of {1} rows of
+/// {2}. Column sums of points, of what a row's reduction made, and largest
+/// ones.
+static std::string columnSums(int64_t runs, int64_t run, int64_t lane) {
+  return llvm::formatv(R"(
+!x = tensor<{3}x{2}xf32>
+!n = tensor<{3}x{2}xbf16>
+!c = tensor<{0}x{1}x{2}xf32>
+!s = tensor<{0}x{2}xf32>
+!w = tensor<{2}xf32>
+!r = tensor<{3}xf32>
+%0:6 = space = [{3}, {2}] (%x0, %x1, %x2) : (tensor<{3}x{2}xf32>, tensor<{3}x{2}xbf16>, tensor<{2}xf32>) -> (tensor<{0}x{2}xf32>, tensor<{3}x{2}xf32>, tensor<{0}x{2}xf32>, tensor<{3}xf32>, tensor<{0}x{2}xf32>, tensor<{0}x{2}xf32>) {{
+  ^bb0(%g: !x, %b: !n, %w: !w):
+    %branch = arith.extf %b : !n to !x
+    %ws = dit.broadcast %w dims = [1] : !w -> !x
+    %gw = arith.mulf %g, %ws : !x
+    %a = dit.reduce sum %gw dims = [1] : !x
+    %count = arith.constant dense<{2}.0> : !r
+    %mean = arith.divf %a, %count : !r
+    %as = dit.broadcast %mean dims = [0] : !r -> !x
+    %d = arith.subf %gw, %as : !x
+    %e = arith.mulf %d, %branch : !x
+    %gc = tensor.expand_shape %g [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !x into !c
+    %dc = tensor.expand_shape %d [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !x into !c
+    %ec = tensor.expand_shape %e [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !x into !c
+    %gs = dit.reduce sum %gc dims = [1] {{dit.partial} : !c
+    %ds = dit.reduce sum %dc dims = [1] {{dit.partial} : !c
+    %es = dit.reduce sum %ec dims = [1] {{dit.partial} : !c
+    %em = dit.reduce max %ec dims = [1] {{dit.partial} : !c
+    dit.yield %gs, %d, %ds, %a, %es, %em : !s, !x, !s, !r, !s, !s
+  })",
+                       runs, run, lane, runs * run)
+      .str();
+}
+
+TEST_P(RowKernel, columnSums) {
+  struct Case {
+    int64_t runs, run, lane;
+  };
+  for (auto [runs, run, lane] :
+       {Case{4, 8, 64}, Case{3, 32, 1152}, Case{5, 16, 72}, Case{2, 9, 7},
+        Case{37, 8, 33}, Case{2, 8, 4608}}) {
+    SCOPED_TRACE(lane);
+    check(columnSums(runs, run, lane), 10 * sums, 2 * run);
+  }
+}
+
 TEST_P(RowKernel, reductionOfOtherDimensions) {
   // A mean over tokens: the row differs from lane to lane.
   check(R"(

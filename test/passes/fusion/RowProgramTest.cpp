@@ -183,7 +183,7 @@ TEST_F(RowProgramTest, LinearityIsThatOfTheElementsOrder) {
   Access row = getResultAccess({2, 3}, space, Linearity::Row);
   EXPECT_EQ(getLinearity(full, {2, 3, 4}, space), Linearity::Full);
   EXPECT_EQ(getLinearity(row, {2, 3}, space), Linearity::Row);
-  EXPECT_FALSE(row.dependsOnLane());
+  EXPECT_FALSE(row.dependsOn(Coordinate::Lane));
   EXPECT_EQ(full.getEvaluations(), 24);
   EXPECT_EQ(row.getEvaluations(), 6);
   // Another order of the same elements is not.

@@ -1,4 +1,4 @@
-// RUN: dit-opt %s --dit-reduce-along-lane --dit-fuse-epilogue --dit-form-kernels \
+// RUN: dit-opt %s --dit-split-reductions --dit-fuse-epilogue --dit-form-kernels \
 // RUN:   --dit-fuse-gated-residual --dit-verify-fused | FileCheck %s
 
 // The launches of a DiT block: two kernels, each norm with all around it, four

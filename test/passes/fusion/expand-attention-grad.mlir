@@ -1,5 +1,5 @@
 // RUN: dit-opt %s --dit-expand-attention-grad | FileCheck %s
-// RUN: dit-opt %s --dit-expand-attention-grad --dit-reduce-along-lane --dit-form-kernels --dit-verify-fused -o /dev/null
+// RUN: dit-opt %s --dit-expand-attention-grad --dit-split-reductions --dit-form-kernels --dit-verify-fused -o /dev/null
 
 // CHECK-LABEL: func.func @masked
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: tensor<2x8x4x16xf32>, %[[K:[a-z0-9]+]]: tensor<2x6x4x16xf32>, %[[V:[a-z0-9]+]]: tensor<2x6x4x24xf32>, %[[O:[a-z0-9]+]]: tensor<2x8x4x24xf32>, %[[L:[a-z0-9]+]]: tensor<2x4x8xf32>, %[[D:[a-z0-9]+]]: tensor<2x8x4x24xf32>, %[[M:[a-z0-9]+]]: tensor<1x1x8x6xf32>

@@ -1,9 +1,9 @@
 // RUN: dit-opt %s --dit-form-kernels --split-input-file --verify-diagnostics
 
-func.func @reduction_of_the_first_dimension(%x: tensor<8x64xf32>) -> tensor<64xf32> {
-  // expected-error @+1 {{cannot be computed by a kernel: it does not reduce the last dimension alone}}
-  %s = dit.reduce sum %x dims = [0] : tensor<8x64xf32>
-  return %s : tensor<64xf32>
+func.func @reduction_of_two_dimensions(%x: tensor<8x64x16xf32>) -> tensor<16xf32> {
+  // expected-error @+1 {{cannot be computed by a kernel: no kernel can compute dit.reduce}}
+  %s = dit.reduce sum %x dims = [0, 1] : tensor<8x64x16xf32>
+  return %s : tensor<16xf32>
 }
 
 // -----
