@@ -8,6 +8,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
 
 using namespace dit;
 using namespace dit::plan;
@@ -221,10 +222,11 @@ static void printTraining(const proto::Training &t, llvm::raw_ostream &os) {
      << " classes, prediction " << escaped(t.prediction()) << ", schedule "
      << escaped(t.schedule()) << (t.learned_sigma() ? ", learned sigma" : "")
      << ", " << t.timesteps() << " timesteps\n  " << escaped(t.optimizer())
-     << ", learning rate " << t.learning_rate() << ", betas " << t.beta1()
-     << " " << t.beta2() << ", eps " << t.epsilon() << ", weight decay "
-     << t.weight_decay() << ", clip " << t.clip() << ", ema " << t.ema_decay()
-     << ", label dropout " << t.label_dropout() << "\n";
+     << llvm::format(", learning rate %g, betas %g %g, eps %g, weight decay "
+                     "%g, clip %g, ema %g, label dropout %g\n",
+                     t.learning_rate(), t.beta1(), t.beta2(), t.epsilon(),
+                     t.weight_decay(), t.clip(), t.ema_decay(),
+                     t.label_dropout());
   const google::protobuf::Descriptor *fields = t.GetDescriptor();
   const google::protobuf::FieldDescriptor *first =
       fields->FindFieldByName("pictures");

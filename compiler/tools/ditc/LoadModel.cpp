@@ -1,6 +1,7 @@
 //===- LoadModel.cpp - The frontend that a command line asks for ----------===//
 #include "compiler/tools/ditc/LoadModel.h"
 
+#include "dialects/dit/DitDialect.h"
 #include "frontends/builder/BuildDit.h"
 #include "frontends/onnx/FileMapping.h"
 #include "frontends/onnx/Import.h"
@@ -11,6 +12,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Regex.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -194,10 +196,39 @@ static Expected<std::vector<StoredTensor>> readWeights(StringRef path,
   return collectWeights(*source);
 }
 
+/// --trainable and --freeze match the name of some parameter.
+static Error checkPatterns(const TrainingOptions &training,
+                           mlir::ModuleOp module) {
+  for (const auto &[flag, pattern] :
+       {std::pair<StringRef, StringRef>{"trainable", training.trainable},
+        {"freeze", training.freeze}}) {
+    if (pattern.empty())
+      continue;
+    Regex regex(pattern);
+    std::string example;
+    bool found = false;
+    for (auto global : module.getOps<GlobalOp>())
+      for (auto piece : global.getPieces().getAsRange<PieceAttr>())
+        if (global.getRole() == Role::Parameter) {
+          example = example.empty() ? piece.getName().str() : example;
+          found |= regex.match(piece.getName());
+        }
+    if (!found)
+      return failure(Exit::Contradiction,
+                     "--" + flag + " '" + plan::escaped(pattern) +
+                         "' matches no parameter of the model; they have names "
+                         "such as " +
+                         plan::escaped(example));
+  }
+  return Error::success();
+}
+
 Error dit::loadModel(Flags &flags, mlir::ModuleOp module) {
   bool builtIn = StringRef(flags.model).starts_with("dit:");
   if (Error error =
           builtIn ? loadBuiltIn(flags, module) : loadOnnx(flags, module))
+    return error;
+  if (Error error = checkPatterns(flags.compile.pipeline.training, module))
     return error;
   if (flags.initSeed && !flags.weights.empty())
     return failure(Exit::Contradiction,
