@@ -25,8 +25,10 @@ static constexpr int64_t fullTileRows = 64;
 static constexpr int64_t fewBlocks = 16;
 /// Columns of a panel that is not packed beforehand.
 static constexpr int64_t stagedColumns = 32;
-/// Bytes of A that one group of tiles may take of the second-level cache.
-static constexpr int64_t groupBytes = 512 << 10;
+/// Bytes of A that one group of tiles may take of the second-level cache; of
+/// the third where each group stages all panels, which costs more than reading
+/// A from there.
+static constexpr int64_t groupBytes = 512 << 10, stagingGroupBytes = 4 << 20;
 /// Bytes of one row of a chunk of k: rows and a panel of it fit the cache.
 static constexpr int64_t chunkBytes = 8 << 10;
 
@@ -82,10 +84,12 @@ llvm::Expected<GemmKernel> GemmKernel::create(const GemmShape &shape,
                  (!isPacked || shape.packed.vnni == 2);
   const bool computesAsStored = shape.aType == ElementType::F32 || kernel.pairs;
   // The microkernel wants rows apart, and rows of pairs at whole pairs.
+  kernel.rowsTransposed = shape.transposeA && shape.aType == ElementType::F32;
   kernel.rowsInPlace =
-      computesAsStored && !shape.transposeA &&
-      (shape.m == 1 ||
-       (shape.lda >= shape.k && !(kernel.pairs && shape.lda % 2 != 0)));
+      kernel.rowsTransposed ||
+      (computesAsStored && !shape.transposeA &&
+       (shape.m == 1 ||
+        (shape.lda >= shape.k && !(kernel.pairs && shape.lda % 2 != 0))));
   kernel.panelInPlace = computesAsStored && isPacked;
 
   kernel.cutTiles();
@@ -105,17 +109,21 @@ void GemmKernel::cutTiles() {
     tileRows /= 2;
     rowTiles = ceilDivide(shape.m, tileRows);
   }
+  // An odd number of cache lines: rows 4096 bytes apart would share a few.
+  const int64_t line = pairs ? 32 : 16;
+  stagedStride = (ceilDivide(shape.k, line) | 1) * line;
   const int64_t rowBytes = shape.k * (pairs ? 2 : 4);
-  // Rows that are staged are staged once: their tile visits all panels.
+  // Rows that are staged are staged once: their group visits all panels.
+  const int64_t most = panelInPlace ? groupBytes : stagingGroupBytes;
   groupTiles =
-      rowsInPlace
-          ? std::clamp<int64_t>(groupBytes / (tileRows * rowBytes), 1, rowTiles)
+      rowsInPlace || !panelInPlace
+          ? std::clamp<int64_t>(most / (tileRows * rowBytes), 1, rowTiles)
           : 1;
   chunk = roundUp(ceilDivide(shape.k, ceilDivide(rowBytes, chunkBytes)), 16);
 }
 
-/// Scratch: sums, then staged rows, panel and a buffer for 16 rows of either
-/// before they are transposed.
+/// Scratch: sums, then a group's staged rows, a panel and a buffer for 16 rows
+/// of either before they are transposed.
 void GemmKernel::placeScratch() {
   auto reserve = [&](int64_t size) {
     size_t begin = scratchSize;
@@ -125,7 +133,8 @@ void GemmKernel::placeScratch() {
   const int64_t rowBytes = roundUp(shape.k, 2) * (pairs ? 2 : 4);
   reserve(tileRows * panelColumns * 4);
   if (!rowsInPlace)
-    rowsOffset = reserve(tileRows * rowBytes);
+    rowsOffset =
+        reserve(groupTiles * tileRows * stagedStride * (pairs ? 2 : 4));
   if (!panelInPlace)
     panelOffset = reserve(panelColumns * rowBytes);
   if (shape.aType != ElementType::F32 && !(rowsInPlace && panelInPlace))
@@ -137,10 +146,11 @@ llvm::Error GemmKernel::generateKernels() {
   const int64_t chunks = ceilDivide(shape.k, chunk);
   MicrokernelShape product;
   product.lanes = product.panelStride = product.sumStride = panelColumns;
-  product.rowStride =
-      rowsInPlace && shape.m != 1 ? shape.lda : roundUp(shape.k, 2);
+  product.rowStride = rowsInPlace && (shape.m != 1 || rowsTransposed)
+                          ? shape.lda
+                          : stagedStride;
   product.pairs = pairs;
-  product.rowsTransposed = false;
+  product.rowsTransposed = rowsTransposed;
   for (int isLastTile = rowTiles == 1; isLastTile != 2; ++isLastTile)
     for (int isLastChunk = chunks == 1; isLastChunk != 2; ++isLastChunk)
       for (int accumulate = 0; accumulate != (chunks == 1 ? 1 : 2);
@@ -174,10 +184,11 @@ GemmKernel::Tile GemmKernel::tileOf(int64_t block) const {
 void GemmKernel::multiply(const Tile &tile, const char *rows, const char *panel,
                           float *sums) const {
   const int64_t bytes = pairs ? 2 : 4;
+  const int64_t stepOfK = rowsTransposed ? shape.lda : 1;
   const bool isLastTile = tile.row + tileRows >= shape.m;
   for (int64_t k = 0; k < shape.k; k += chunk)
     kernels[isLastTile][k + chunk >= shape.k][k != 0](
-        panel + k * panelColumns * bytes, rows + k * bytes, sums);
+        panel + k * panelColumns * bytes, rows + k * stepOfK * bytes, sums);
 }
 
 void GemmKernel::finish(const Tile &tile, const GemmPointers &pointers,
@@ -224,6 +235,7 @@ void GemmKernel::run(const GemmPointers &pointers, int64_t beginBlock,
   stage.rows = memory + rowsOffset;
   stage.panel = memory + panelOffset;
   stage.buffer = memory + bufferOffset;
+  stage.hasTile.resize(groupTiles);
   for (int64_t block = beginBlock; block != endBlock; ++block) {
     Tile tile = tileOf(block);
     const char *rows =

@@ -114,15 +114,17 @@ private:
 
   GemmShape shape;
   const TileOperations *operations = nullptr;
-  bool pairs = false;        // bf16 dot products
-  bool rowsInPlace = false;  // A is read where it is
-  bool panelInPlace = false; // B too
+  bool pairs = false;          // bf16 dot products
+  bool rowsInPlace = false;    // A is read where it is
+  bool rowsTransposed = false; // and is [K, M] there
+  bool panelInPlace = false;   // B too
   int64_t panelColumns = 0;
   int64_t tileRows = 0;
   int64_t rowTiles = 0;
   int64_t panels = 0;
-  int64_t groupTiles = 0; // row tiles that go over the panels together
-  int64_t chunk = 0;      // of k, for one microkernel
+  int64_t stagedStride = 0; // of a staged row, elements
+  int64_t groupTiles = 0;   // row tiles that go over the panels together
+  int64_t chunk = 0;        // of k, for one microkernel
   size_t rowsOffset = 0, panelOffset = 0, bufferOffset = 0, scratchSize = 0;
   // [full tile, last tile][full chunk, last chunk][overwrite, accumulate]
   Microkernel kernels[2][2][2];

@@ -17,36 +17,39 @@ using dit::plan::ElementType;
 
 static int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
-/// Brings a tile's rows of A to [rows][K rounded up to even] of the type that
-/// is computed with.
+/// Brings a tile's rows of A to [rows][stagedStride] of the type that is
+/// computed with.
 const char *GemmKernel::stageRows(const Tile &tile, const char *a,
                                   Staging &stage) const {
   const int64_t bytes = elementBytes(shape.aType);
   a += tile.batch * shape.strideA * bytes;
   if (rowsInPlace)
-    return a + tile.row * shape.lda * bytes;
-  if (stage.rowsBatch == tile.batch && stage.rowsRow == tile.row)
-    return stage.rows;
+    return a + tile.row * (rowsTransposed ? 1 : shape.lda) * bytes;
+  const int64_t rowTile = tile.row / tileRows;
+  const int64_t group = rowTile / groupTiles, inGroup = rowTile % groupTiles;
+  char *const staged =
+      stage.rows + inGroup * tileRows * stagedStride * (pairs ? 2 : 4);
+  if (stage.rowsBatch != tile.batch || stage.rowsGroup != group)
+    std::fill(stage.hasTile.begin(), stage.hasTile.end(), false);
   stage.rowsBatch = tile.batch;
-  stage.rowsRow = tile.row;
+  stage.rowsGroup = group;
+  if (stage.hasTile[inGroup])
+    return staged;
+  stage.hasTile[inGroup] = true;
 
-  const int64_t evenK = roundUp(shape.k, 2);
-  float *rows = reinterpret_cast<float *>(stage.rows);
+  float *rows = reinterpret_cast<float *>(staged);
   if (!shape.transposeA) {
     for (int64_t row = 0; row != tile.rows; ++row) {
       const char *from = a + (tile.row + row) * shape.lda * bytes;
       if (pairs)
-        std::copy_n(from, shape.k * bytes, stage.rows + row * evenK * bytes);
+        std::copy_n(from, shape.k * bytes, staged + row * stagedStride * bytes);
       else
-        operations->widen(shape.aType, from, rows + row * evenK, shape.k);
+        operations->widen(shape.aType, from, rows + row * stagedStride,
+                          shape.k);
     }
-    return stage.rows;
+    return staged;
   }
   a += tile.row * bytes;
-  if (shape.aType == ElementType::F32) {
-    operations->transpose(a, shape.lda, shape.k, tile.rows, rows, evenK);
-    return stage.rows;
-  }
   // 16 rows of k at a time (of pairs of k), as 32-bit elements.
   const int64_t step = pairs ? 32 : 16;
   for (int64_t k = 0; k < shape.k; k += step) {
@@ -62,10 +65,10 @@ const char *GemmKernel::stageRows(const Tile &tile, const char *a,
     }
     // Two bf16 are one element of the transposition.
     operations->transpose(stage.buffer, tile.rows, pairs ? count / 2 : count,
-                          tile.rows, stage.rows + k * (pairs ? 2 : 4),
-                          pairs ? evenK / 2 : evenK);
+                          tile.rows, staged + k * (pairs ? 2 : 4),
+                          pairs ? stagedStride / 2 : stagedStride);
   }
-  return stage.rows;
+  return staged;
 }
 
 /// Brings a tile's columns of B to a panel [K][columns], or [K / 2][columns][2]

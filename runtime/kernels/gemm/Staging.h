@@ -8,6 +8,8 @@
 
 #include "runtime/kernels/gemm/Gemm.h"
 
+#include "llvm/ADT/SmallVector.h"
+
 namespace dit::runtime {
 
 /// The parts of the scratch memory, and whose rows and panel are in it.
@@ -15,7 +17,9 @@ struct GemmKernel::Staging {
   char *rows = nullptr;
   char *panel = nullptr;
   char *buffer = nullptr;
-  int64_t rowsBatch = -1, rowsRow = -1;
+  int64_t rowsBatch = -1, rowsGroup = -1;
+  /// Which tiles of the group are in it.
+  llvm::SmallVector<bool, 16> hasTile;
   int64_t panelBatch = -1, panelColumn = -1;
 };
 
