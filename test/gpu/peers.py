@@ -69,7 +69,8 @@ def compare_outputs(model, inputs, path):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with torch.inference_mode():
         reference = model(*on_gpu.values()).cpu()
-        low = model.bfloat16()(on_gpu["x"].bfloat16(), on_gpu["t"], on_gpu["y"]).float().cpu()
+        with torch.autocast("cuda", torch.bfloat16):
+            low = model.bfloat16()(on_gpu["x"].bfloat16(), on_gpu["t"], on_gpu["y"]).float().cpu()
     plan, flags = f"{work}/forward.plan", []
     seconds, peak, _ = call(f"{binaries}/ditc", path, "--mode", "forward", "--batch", "2", "--target", target, "-q", "-o", plan)
     size = os.path.getsize(path) + os.path.getsize(path + ".data")
@@ -93,7 +94,8 @@ def make_step(model, pictures):
     a, b = torch.tensor(1.01, device="cuda"), torch.tensor(-0.05, device="cuda")
 
     def step(x):
-        said = model(torch.cat([x, x]).bfloat16(), t, y).float()
+        with torch.autocast("cuda", torch.bfloat16):
+            said = model(torch.cat([x, x]).bfloat16(), t, y).float()
         given, free = said[:, :4].chunk(2)
         return a * x + b * (free + scale * (given - free))
 
