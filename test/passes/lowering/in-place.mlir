@@ -196,3 +196,27 @@ func.func @take_over() attributes {dit.step = "forward"} {
   }
   return
 }
+
+// -----
+
+// The cotangent of the stream stays where it is: sums of runs of rows add a
+// point where it is computed.
+dit.global @x state : tensor<4x8xf32>
+dit.global @s state : tensor<2x8xf32>
+// CHECK-LABEL: plan.function @column_sum_in_place
+// CHECK: plan.launch @dit_gate_0(%[[X:.*]] -> %[[X]], %{{.*}}) blocks = 2
+// CHECK-NOT: plan.copy
+// CHECK: }
+func.func @column_sum_in_place() attributes {dit.step = "forward"} {
+  %x = dit.read @x : tensor<4x8xf32>
+  %y, %s = dit.kernel "gate" space = [4, 8] (%x) : (tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<2x8xf32>) {
+  ^bb0(%a: tensor<4x8xf32>):
+    %r = arith.addf %a, %a : tensor<4x8xf32>
+    %runs = tensor.expand_shape %r [[0, 1], [2]] output_shape [2, 2, 8] : tensor<4x8xf32> into tensor<2x2x8xf32>
+    %sum = dit.reduce sum %runs dims = [1] {dit.partial} : tensor<2x2x8xf32>
+    dit.yield %r, %sum : tensor<4x8xf32>, tensor<2x8xf32>
+  }
+  dit.write %y, @x : tensor<4x8xf32>
+  dit.write %s, @s : tensor<2x8xf32>
+  return
+}
