@@ -173,8 +173,6 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       functions = &manager.nest<func::FuncOp>();
     }
     functions->addPass(createFormKernels({.report = report}));
-    if (options.isForGpu)
-      functions->addPass(createNarrowResults());
     // GPU libraries have no gates, and no packed weights.
     if (!options.isForGpu)
       functions->addPass(createFuseGatedResidual({.report = report}));

@@ -2,7 +2,7 @@
 //
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
 // and dit-recompute-norms (in training), dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for
-// GPUs), dit-form-kernels, dit-narrow-results (for GPUs),
+// GPUs), dit-form-kernels,
 // dit-fuse-gated-residual (for CPUs), dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
@@ -193,33 +193,6 @@ def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
     A function's kernels are put in the order in which their results are needed.
   }];
   let options = [Dit_ReportOption];
-}
-
-def NarrowResults : Dit_FusionPass<"dit-narrow-results"> {
-  let summary = "keep results of kernels in the type they were rounded to";
-  let description = [{
-    A result that is a widened number, and that only kernels use, is stored
-    before it is widened; who uses it widens it. The numbers are the same, in
-    half of the bytes: the residual stream of a bf16 model is written and read
-    once a branch.
-
-    ```mlir
-    %x = dit.kernel "a" … {
-      %w = arith.extf %r : tensor<8x64xbf16> to tensor<8x64xf32>
-      dit.yield %w : tensor<8x64xf32>
-    }
-    ```
-    becomes
-    ```mlir
-    %x = dit.kernel "a" … {
-      dit.yield %r : tensor<8x64xbf16>
-    }
-    ```
-    and a kernel that takes `%x` begins with the `arith.extf`. After
-    dit-form-kernels, which makes the kernels. For GPUs: on CPUs these numbers
-    stay in a cache, and bf16 has to be taken apart.
-  }];
-  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect"];
 }
 
 def FuseGatedResidual : Dit_FusionPass<"dit-fuse-gated-residual"> {
