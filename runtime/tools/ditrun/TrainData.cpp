@@ -3,11 +3,14 @@
 #include "runtime/tools/ditrun/TrainData.h"
 
 #include "runtime/plan/Failure.h"
+#include "runtime/training/DatasetBatches.h"
 #include "runtime/training/GivenBatches.h"
 
 #include "llvm/ADT/Twine.h"
 
+#include <algorithm>
 #include <cmath>
+#include <thread>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -60,19 +63,52 @@ openBatchFile(const Options &options, const proto::Training &training) {
                       globalBatch};
 }
 
+/// A data set as batches; `perStep` 0: in its own order, for evaluation.
+static llvm::Expected<std::unique_ptr<DatasetBatches>>
+openBatches(llvm::StringRef flag, llvm::StringRef path, DatasetPart part,
+            const Options &options, const proto::Training &training,
+            int64_t perStep) {
+  SampleShape shape{training.channels(), training.height(), training.width(),
+                    training.classes()};
+  llvm::Expected<std::unique_ptr<Dataset>> dataset =
+      openDataset(path, options.training.dataset, part, shape);
+  if (!dataset)
+    return plan::within(dataset.takeError(), flag);
+  BatchingOptions batching;
+  batching.batch = training.batch();
+  batching.perStep = perStep;
+  batching.seed = options.seed.value_or(0);
+  batching.shuffle = perStep != 0;
+  batching.mirror = batching.shuffle && options.training.flip;
+  batching.threads =
+      std::clamp(std::thread::hardware_concurrency() / 4, 1u, 8u);
+  batching.ahead = 2 * batching.threads;
+  llvm::Expected<std::unique_ptr<DatasetBatches>> batches =
+      DatasetBatches::create(std::move(*dataset), shape, batching);
+  if (!batches)
+    return plan::within(batches.takeError(), flag);
+  return batches;
+}
+
 llvm::Expected<TrainingData>
 dit::runtime::openTrainingData(const Options &options,
                                const proto::Training &training) {
   const TrainingOptions &given = options.training;
   if (given.batchFile)
     return openBatchFile(options, training);
-  if (given.data)
-    return failure(Exit::Unsupported,
-                   "--data: this ditrun reads no data sets; --batch-file "
-                   "gives batches");
   constexpr int64_t endless = 1'000'000'000;
+  int64_t globalBatch = given.globalBatch.value_or(training.batch());
+  if (given.data) {
+    llvm::Expected<std::unique_ptr<DatasetBatches>> batches =
+        openBatches("--data", *given.data, DatasetPart::Train, options,
+                    training, globalBatch);
+    if (!batches)
+      return batches.takeError();
+    return TrainingData{std::move(*batches), given.steps.value_or(endless),
+                        globalBatch};
+  }
   return TrainingData{std::make_unique<DrawnBatches>(training), endless,
-                      given.globalBatch.value_or(training.batch())};
+                      globalBatch};
 }
 
 llvm::Expected<EvaluationData>
@@ -91,7 +127,12 @@ dit::runtime::openEvaluationData(const Options &options,
     return failure(Exit::Contradiction,
                    "--eval-every needs --eval-data: --batch-file has no test "
                    "part");
-  return failure(Exit::Unsupported,
-                 "--eval-every: this ditrun reads no data sets; --eval-data "
-                 "FILE.npz gives batches");
+  llvm::Expected<std::unique_ptr<DatasetBatches>> batches =
+      openBatches(path ? "--eval-data" : "--data",
+                  path.value_or(options.training.data.value_or("")),
+                  DatasetPart::Test, options, training, 0);
+  if (!batches)
+    return batches.takeError();
+  int64_t samples = (*batches)->size();
+  return EvaluationData{std::move(*batches), samples};
 }
