@@ -5,6 +5,7 @@
 #include <bit>
 #include <cassert>
 #include <cstring>
+#include <type_traits>
 
 using namespace dit::plan;
 
@@ -123,6 +124,22 @@ static void storeFloat(ElementType type, void *to, int64_t index,
   std::memcpy(at, &bits, 2);
 }
 
+/// Calls `body` with the type as a constant.
+template <typename Body>
+static void withFloatType(ElementType type, Body body) {
+  using enum ElementType;
+  switch (type) {
+  case F64:
+    return body(std::integral_constant<ElementType, F64>());
+  case F32:
+    return body(std::integral_constant<ElementType, F32>());
+  case F16:
+    return body(std::integral_constant<ElementType, F16>());
+  default:
+    return body(std::integral_constant<ElementType, BF16>());
+  }
+}
+
 void dit::plan::convertFloats(ElementType fromType, const void *from,
                               ElementType toType, void *to, int64_t count) {
   assert(isFloat(fromType) && isFloat(toType));
@@ -130,6 +147,12 @@ void dit::plan::convertFloats(ElementType fromType, const void *from,
     std::memcpy(to, from, static_cast<size_t>(count * elementBytes(toType)));
     return;
   }
-  for (int64_t i = 0; i != count; ++i)
-    storeFloat(toType, to, i, loadFloat(fromType, from, i));
+  // Both types constant in the loop, so that it becomes vector code: models
+  // have hundreds of millions of numbers.
+  withFloatType(fromType, [&](auto known) {
+    withFloatType(toType, [&](auto wanted) {
+      for (int64_t i = 0; i != count; ++i)
+        storeFloat(wanted, to, i, loadFloat(known, from, i));
+    });
+  });
 }

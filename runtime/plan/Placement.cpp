@@ -1,8 +1,9 @@
 //===- Placement.cpp - From a file's tensors to a global's bytes ----------===//
 //
 // A walk over the permuted view: one index, an offset into the file's tensor
-// and one into the global's. Runs that are contiguous in both (the last
-// dimension, where it is not permuted) are converted in one call.
+// and one into the global's. Rows along the last dimension, which are
+// contiguous in the global, are converted in one call; where the file's are
+// not, through a buffer that is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,10 +21,16 @@
 using namespace dit;
 using namespace dit::plan;
 
-/// Calls `run(fileElement, globalElement, count)` for runs that cover a piece;
-/// elements within a run are contiguous on both sides.
+namespace {
+/// Elements that follow each other in the global; in the file, by a stride.
+struct Run {
+  int64_t file, fileStride, global, count;
+};
+} // namespace
+
+/// Calls `body` for runs that cover a piece.
 static void walkPiece(const proto::Piece &piece,
-                      llvm::function_ref<void(int64_t, int64_t, int64_t)> run) {
+                      llvm::function_ref<void(const Run &)> body) {
   llvm::ArrayRef<int64_t> view = dimensions(piece.view());
   llvm::ArrayRef<int64_t> target = dimensions(piece.target_view());
   size_t rank = view.size();
@@ -41,10 +48,12 @@ static void walkPiece(const proto::Piece &piece,
     if (shape[i] == 0)
       return;
   }
-  int64_t length = 1;
+  int64_t length = 1, stride = 1;
   size_t outer = rank;
-  if (rank && from[rank - 1] == 1)
+  if (rank) {
     length = shape[--outer];
+    stride = from[outer];
+  }
   llvm::SmallVector<int64_t> index(outer, 0);
   while (true) {
     int64_t source = 0, sink = begin;
@@ -52,7 +61,7 @@ static void walkPiece(const proto::Piece &piece,
       source += index[i] * from[i];
       sink += index[i] * to[i];
     }
-    run(source, sink, length);
+    body({source, stride, sink, length});
     size_t i = outer;
     while (i && ++index[i - 1] == shape[i - 1])
       index[--i] = 0;
@@ -72,6 +81,42 @@ static llvm::Error checkConversion(const proto::Piece &piece,
                                         elementName(file) + ", its global " +
                                         elementName(own) +
                                         ": only floats are converted");
+}
+
+/// Calls `body` with an integer as large as an element.
+template <typename Body>
+static void withBits(ElementType type, Body body) {
+  switch (elementBytes(type)) {
+  case 1:
+    return body(uint8_t());
+  case 2:
+    return body(uint16_t());
+  case 4:
+    return body(uint32_t());
+  default:
+    return body(uint64_t());
+  }
+}
+
+/// Elements `stride` apart, one after the other, and back.
+static void gather(ElementType type, const uint8_t *from, int64_t stride,
+                   uint8_t *to, int64_t count) {
+  withBits(type, [&](auto bits) {
+    for (int64_t i = 0; i != count; ++i) {
+      std::memcpy(&bits, from + i * stride * sizeof(bits), sizeof(bits));
+      std::memcpy(to + i * sizeof(bits), &bits, sizeof(bits));
+    }
+  });
+}
+
+static void scatter(ElementType type, const uint8_t *from, uint8_t *to,
+                    int64_t stride, int64_t count) {
+  withBits(type, [&](auto bits) {
+    for (int64_t i = 0; i != count; ++i) {
+      std::memcpy(&bits, from + i * sizeof(bits), sizeof(bits));
+      std::memcpy(to + i * stride * sizeof(bits), &bits, sizeof(bits));
+    }
+  });
 }
 
 static void convert(ElementType fromType, const uint8_t *from,
@@ -95,9 +140,15 @@ llvm::Error dit::plan::placePiece(const proto::Piece &piece,
   ElementType file = elementType(piece.file().type());
   ElementType own = elementType(global.type().type());
   int64_t fileSize = elementBytes(file), ownSize = elementBytes(own);
-  walkPiece(piece, [&](int64_t source, int64_t sink, int64_t count) {
-    convert(file, values.data() + source * fileSize, own,
-            tensor.data() + sink * ownSize, count);
+  std::vector<uint8_t> buffer;
+  walkPiece(piece, [&](const Run &run) {
+    const uint8_t *from = values.data() + run.file * fileSize;
+    if (run.fileStride != 1) {
+      buffer.resize(run.count * fileSize);
+      gather(file, from, run.fileStride, buffer.data(), run.count);
+      from = buffer.data();
+    }
+    convert(file, from, own, tensor.data() + run.global * ownSize, run.count);
   });
   return llvm::Error::success();
 }
@@ -111,9 +162,15 @@ llvm::Error dit::plan::extractPiece(const proto::Piece &piece,
   ElementType file = elementType(piece.file().type());
   ElementType own = elementType(global.type().type());
   int64_t fileSize = elementBytes(file), ownSize = elementBytes(own);
-  walkPiece(piece, [&](int64_t source, int64_t sink, int64_t count) {
-    convert(own, tensor.data() + sink * ownSize, file,
-            values.data() + source * fileSize, count);
+  std::vector<uint8_t> buffer;
+  walkPiece(piece, [&](const Run &run) {
+    const uint8_t *from = tensor.data() + run.global * ownSize;
+    uint8_t *to = values.data() + run.file * fileSize;
+    if (run.fileStride == 1)
+      return convert(own, from, file, to, run.count);
+    buffer.resize(run.count * fileSize);
+    convert(own, from, file, buffer.data(), run.count);
+    scatter(file, buffer.data(), to, run.fileStride, run.count);
   });
   return llvm::Error::success();
 }
