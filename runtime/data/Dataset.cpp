@@ -2,9 +2,13 @@
 
 #include "runtime/data/Dataset.h"
 
+#include "runtime/data/Cifar.h"
 #include "runtime/data/Idx.h"
+#include "runtime/data/Latents.h"
 #include "runtime/plan/Failure.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 
@@ -26,6 +30,7 @@ namespace {
 /// A kind of data set.
 struct Kind {
   llvm::StringRef name;
+  bool hasParts; // for training and for tests
   bool (*matches)(llvm::StringRef path);
   llvm::Expected<std::unique_ptr<Dataset>> (*open)(llvm::StringRef path,
                                                    DatasetPart part,
@@ -34,9 +39,15 @@ struct Kind {
 
 } // namespace
 
-static constexpr Kind kinds[] = {{"fashion-mnist", isIdxFolder, openIdxFolder}};
+static constexpr Kind kinds[] = {
+    {"fashion-mnist", true, isIdxFolder, openIdxFolder},
+    {"cifar10", true, isCifarFolder, openCifarFolder},
+    {"latents", false, isLatentFolder, openLatentFolder}};
 
-llvm::StringRef dit::runtime::datasetNames() { return "fashion-mnist"; }
+std::string dit::runtime::datasetNames() {
+  return llvm::join(
+      llvm::map_range(kinds, [](const Kind &k) { return k.name; }), ", ");
+}
 
 llvm::Expected<std::unique_ptr<Dataset>>
 dit::runtime::openDataset(llvm::StringRef path,
@@ -56,6 +67,11 @@ dit::runtime::openDataset(llvm::StringRef path,
                    "'" + plan::escaped(path) +
                        "' has no data set that ditrun knows (" +
                        datasetNames() + "); --dataset says which it is");
+  if (part == DatasetPart::Test && !kind->hasParts)
+    return failure(Exit::Contradiction,
+                   "'" + plan::escaped(path) + "': " + kind->name +
+                       " have no test part; --eval-data says what to evaluate "
+                       "on");
   llvm::Expected<std::unique_ptr<Dataset>> dataset =
       kind->open(path, part, shape);
   if (dataset && (*dataset)->size() == 0)

@@ -24,8 +24,8 @@ struct SampleShape {
   int64_t elements() const { return channels * height * width; }
 };
 
-/// The two halves that data sets have.
-enum class DatasetPart { Train, Test };
+/// Which part of a data set: TestOrWhole is the whole of one without parts.
+enum class DatasetPart { Train, Test, TestOrWhole };
 
 /// Samples by number. read() and describe() may be called by several threads
 /// at once.
@@ -48,12 +48,12 @@ public:
 };
 
 /// The kinds of data sets that openDataset() knows, for messages.
-llvm::StringRef datasetNames();
+std::string datasetNames();
 
 /// Opens the data set at `path`, of the kind `name` where given, else of the
 /// kind that its files say. Exit::Usage for an unknown name, Exit::Missing
 /// where files lack, Exit::Malformed where they are wrong, Exit::Contradiction
-/// where they do not fit the model.
+/// where they do not fit the model or have no such part.
 llvm::Expected<std::unique_ptr<Dataset>>
 openDataset(llvm::StringRef path, const std::optional<std::string> &name,
             DatasetPart part, const SampleShape &shape);

@@ -130,7 +130,8 @@ dit::runtime::openEvaluationData(const Options &options,
   llvm::Expected<std::unique_ptr<DatasetBatches>> batches =
       openBatches(path ? "--eval-data" : "--data",
                   path.value_or(options.training.data.value_or("")),
-                  DatasetPart::Test, options, training, 0);
+                  path ? DatasetPart::TestOrWhole : DatasetPart::Test, options,
+                  training, 0);
   if (!batches)
     return batches.takeError();
   int64_t samples = (*batches)->size();
