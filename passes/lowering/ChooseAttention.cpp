@@ -10,13 +10,18 @@ namespace dit {
 
 using namespace dit;
 
-/// Whether our kernel can do it: docs/benchmarks.md has the times that say it
-/// should.
+/// The head dimensions at which our kernel was measured to be faster than cuDNN
+/// at every shape (docs/benchmarks.md). cuDNN has kernels for 64 and 128 and is
+/// slow between; the kernel is written for 48 to 128 in steps of 8.
+static constexpr int64_t ourHeadDims[] = {72, 80};
+
+/// Whether our kernel can do it, and should.
 static bool isOurs(plan::AttentionOp op) {
   ArrayRef<int64_t> sizes = op.getSizes();
   int64_t headDim = sizes[4];
   if (!op.getType().isBF16() || op.getMask() || op.getKeyHeadGroup() != 1 ||
-      sizes[5] != headDim || headDim < 48 || headDim > 128 || headDim % 8)
+      sizes[5] != headDim || !llvm::is_contained(ourHeadDims, headDim) ||
+      op.getScale().convertToDouble() <= 0)
     return false;
   // The copy engine wants rows at multiples of 16 bytes, so do the results.
   auto isAligned = [](Value memory, ArrayRef<int64_t> strides) {
@@ -38,7 +43,7 @@ struct ChooseAttention : dit::impl::ChooseAttentionBase<ChooseAttention> {
       if (!isOurs(op)) {
         if (report)
           op.emitRemark("attention by cuDNN: our kernel is for bf16 heads of "
-                        "48 to 128 in steps of 8, without masks and groups");
+                        "72 or 80, without masks and groups");
         return;
       }
       op.setOurs(true);

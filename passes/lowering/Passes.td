@@ -105,8 +105,8 @@ def AddWorkspaces : Dit_LoweringPass<"dit-add-workspaces"> {
 def ChooseAttention : Dit_LoweringPass<"dit-choose-attention"> {
   let summary = "take our own attention kernel where it is the faster one";
   let description = [{
-    For plans that run on sm_90 alone. Attention in bf16 with heads of 48 to 128
-    in steps of 8, all of their own keys, without a mask, becomes ours:
+    For plans that run on sm_90 alone. Attention in bf16 with heads of 72 or 80,
+    all of their own keys, without a mask, becomes ours:
 
     ```mlir
     plan.attention %q, %k, %v -> %o sizes = [64, 16, 256, 256, 72, 72] … type = bf16

@@ -21,7 +21,7 @@ plan.function @heads_of_72 step = "a" {
       v_strides = [884736, 3456, 216] output_strides = [294912, 1152, 72] type = bf16
 }
 
-// Heads that the kernel is not written for, another type, a mask, rows that do
+// Heads for which the library is faster, another type, a mask, rows that do
 // not begin at multiples of 16 bytes: the library's.
 // CHECK-LABEL: plan.function @library
 // CHECK-NOT: ours
@@ -32,9 +32,9 @@ plan.function @library step = "b" {
   %out = plan.global @out 1179648
   %out32 = plan.global @out32 2359296
   // expected-remark @below {{attention by cuDNN}}
-  plan.attention %qkv, %qkv, %qkv -> %out sizes = [2, 36, 256, 256, 32, 32] scale = 0.177
-      q_strides = [884736, 3456, 32] k_strides = [884736, 3456, 32]
-      v_strides = [884736, 3456, 32] output_strides = [294912, 1152, 32] type = bf16
+  plan.attention %qkv, %qkv, %qkv -> %out sizes = [2, 18, 256, 256, 64, 64] scale = 0.125
+      q_strides = [884736, 3456, 64] k_strides = [884736, 3456, 64]
+      v_strides = [884736, 3456, 64] output_strides = [294912, 1152, 64] type = bf16
   // expected-remark @below {{attention by cuDNN}}
   plan.attention %wide, %wide, %wide -> %out32 sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
       q_strides = [884736, 3456, 72] k_strides = [884736, 3456, 72]
