@@ -5,6 +5,7 @@
 #include "runtime/data/Cifar.h"
 #include "runtime/data/Idx.h"
 #include "runtime/data/Latents.h"
+#include "runtime/data/PictureFolder.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -42,7 +43,8 @@ struct Kind {
 static constexpr Kind kinds[] = {
     {"fashion-mnist", true, isIdxFolder, openIdxFolder},
     {"cifar10", true, isCifarFolder, openCifarFolder},
-    {"latents", false, isLatentFolder, openLatentFolder}};
+    {"latents", false, isLatentFolder, openLatentFolder},
+    {"folder", false, isPictureFolder, openPictureFolder}};
 
 std::string dit::runtime::datasetNames() {
   return llvm::join(
@@ -70,7 +72,7 @@ dit::runtime::openDataset(llvm::StringRef path,
   if (part == DatasetPart::Test && !kind->hasParts)
     return failure(Exit::Contradiction,
                    "'" + plan::escaped(path) + "': " + kind->name +
-                       " have no test part; --eval-data says what to evaluate "
+                       " has no test part; --eval-data says what to evaluate "
                        "on");
   llvm::Expected<std::unique_ptr<Dataset>> dataset =
       kind->open(path, part, shape);
