@@ -6,6 +6,7 @@
 #include "runtime/data/Idx.h"
 #include "runtime/data/Latents.h"
 #include "runtime/data/PictureFolder.h"
+#include "runtime/data/WebDataset.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -44,6 +45,7 @@ static constexpr Kind kinds[] = {
     {"fashion-mnist", true, isIdxFolder, openIdxFolder},
     {"cifar10", true, isCifarFolder, openCifarFolder},
     {"latents", false, isLatentFolder, openLatentFolder},
+    {"webdataset", false, isWebDataset, openWebDataset},
     {"folder", false, isPictureFolder, openPictureFolder}};
 
 std::string dit::runtime::datasetNames() {

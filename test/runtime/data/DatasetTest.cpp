@@ -195,7 +195,7 @@ TEST(DatasetTest, NamesAndPaths) {
   };
   auto [code, text] = fails(folder.path.str().str(), "mnits");
   EXPECT_EQ(code, Exit::Usage);
-  EXPECT_NE(text.find("fashion-mnist, cifar10, latents, folder"), std::string::npos);
+  EXPECT_NE(text.find("fashion-mnist, cifar10, latents, webdataset, folder"), std::string::npos);
   EXPECT_EQ(fails(folder.at("none"), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "latents").first, Exit::Missing);
