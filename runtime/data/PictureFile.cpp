@@ -6,6 +6,7 @@
 
 #include "llvm/ADT/Twine.h"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <png.h>
@@ -20,6 +21,7 @@ using dit::plan::Exit;
 using dit::plan::failure;
 
 static constexpr uint64_t mostPixels = uint64_t(1) << 26;
+static constexpr uint64_t mostRatio = 64;
 
 bool dit::runtime::isPictureName(llvm::StringRef name) {
   return name.ends_with_insensitive(".png") ||
@@ -27,12 +29,16 @@ bool dit::runtime::isPictureName(llvm::StringRef name) {
          name.ends_with_insensitive(".jpeg");
 }
 
+/// Pictures that are nearly lines would grow without bound when their shorter
+/// edge is scaled up.
 static llvm::Error checkSize(uint64_t width, uint64_t height) {
-  if (width * height <= mostPixels)
+  if (width * height <= mostPixels &&
+      std::max(width, height) <= mostRatio * std::min(width, height))
     return llvm::Error::success();
-  return failure(Exit::Unsupported, llvm::Twine(width) + " x " +
-                                        llvm::Twine(height) +
-                                        " pixels; at most 2^26 can be read");
+  return failure(Exit::Unsupported,
+                 llvm::Twine(width) + " x " + llvm::Twine(height) +
+                     " pixels; at most 2^26 can be read, and edges of which "
+                     "one is at most 64 times the other");
 }
 
 //===----------------------------------------------------------------------===//
@@ -78,7 +84,6 @@ struct JpegDecoder {
   jpeg_error_mgr errors = {};
   std::jmp_buf leave;
   char message[JMSG_LENGTH_MAX] = "";
-  bool cut = false;
 
   static JpegDecoder &of(j_common_ptr info) {
     return *static_cast<JpegDecoder *>(info->client_data);
@@ -93,11 +98,12 @@ static void leaveJpeg(j_common_ptr info) {
   std::longjmp(decoder.leave, 1);
 }
 
-/// Of what libjpeg mends, a missing end is no picture; stray bytes are borne.
+/// Of what libjpeg mends, missing data are no picture, and are not filled in
+/// for seconds; stray bytes are borne.
 static void noteJpegWarning(j_common_ptr info, int level) {
   int code = info->err->msg_code;
   if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER))
-    JpegDecoder::of(info).cut = true;
+    leaveJpeg(info);
 }
 
 static void ignoreJpegMessage(j_common_ptr) {}
@@ -156,8 +162,6 @@ static llvm::Expected<Picture> decodeJpeg(llvm::ArrayRef<uint8_t> file) {
   picture.pixels.resize(rowBytes * picture.height);
   if (!readJpeg(decoder, picture.pixels.data(), rowBytes))
     return malformed();
-  if (decoder.cut)
-    return finish(failure(Exit::Malformed, "JPEG: it is truncated"));
   jpeg_destroy_decompress(&info);
   return picture;
 }

@@ -12,7 +12,8 @@ bool isPictureName(llvm::StringRef name);
 
 /// Decodes a PNG or JPEG file into 8-bit gray or RGB; transparency is dropped,
 /// a gamma is not applied. Exit::Malformed where it is damaged or cut off,
-/// Exit::Unsupported for CMYK and for more than 2^26 pixels.
+/// Exit::Unsupported for CMYK, for more than 2^26 pixels, and where one edge is
+/// more than 64 times the other.
 llvm::Expected<Picture> decodePicture(llvm::ArrayRef<uint8_t> file);
 
 /// Scales the shorter edge to `edge` and cuts the middle out, as ADM and DiT do

@@ -124,6 +124,8 @@ TEST(PictureFileTest, Jpeg) {
   }
   EXPECT_EQ(codeOf(makeJpeg({1, 2, 3, 4}, 8, 8)), Exit::Unsupported);
   EXPECT_EQ(codeOf(makeJpeg({7}, 60000, 1200)), Exit::Unsupported);
+  EXPECT_EQ(codeOf(makeJpeg({7}, 130, 2)), Exit::Unsupported);
+  EXPECT_EQ(codeOf(makeJpeg({7}, 128, 2)), Exit::Done);
 }
 
 TEST(PictureFileTest, FoldersAreClasses) {

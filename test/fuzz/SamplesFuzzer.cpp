@@ -1,0 +1,20 @@
+//===- SamplesFuzzer.cpp - Any bytes as IDX, PNG, JPEG and tar files ------===//
+
+#include "runtime/data/Idx.h"
+#include "runtime/data/PictureFile.h"
+#include "runtime/data/WebDataset.h"
+
+using namespace dit::runtime;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  llvm::ArrayRef<uint8_t> file(data, size);
+  if (llvm::Expected<Array> array = decodeIdx(file); !array)
+    llvm::consumeError(array.takeError());
+  if (llvm::Expected<Picture> picture = decodePicture(file))
+    (void)cropToSquare(std::move(*picture), 8);
+  else
+    llvm::consumeError(picture.takeError());
+  if (auto members = listTar(file); !members)
+    llvm::consumeError(members.takeError());
+  return 0;
+}
