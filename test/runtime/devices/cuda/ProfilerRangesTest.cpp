@@ -1,7 +1,6 @@
 //===- ProfilerRangesTest.cpp - A profiler sees our ranges ----------------===//
 //
-// A process looks for its profiler once, so this is a program of its own. Its
-// argument is the profiler's library.
+// A process looks for its profiler once, so this is a program of its own.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/devices/cuda/ProfilerRanges.h"
@@ -13,7 +12,8 @@
 
 using namespace dit::runtime::cuda;
 
-static std::string library;
+/// FakeProfiler.cpp, built.
+static const std::string library = FAKE_PROFILER;
 
 namespace {
 class NamedCommand : public CudaCommand {
@@ -44,10 +44,4 @@ TEST(ProfilerRanges, NestAndAreNamedByNodeAndOp) {
     EXPECT_FALSE(command.enqueueInRange(context));
   }
   EXPECT_EQ(*saw(), "(step(a copy)(/blocks.3/attn/qkv: a copy))");
-}
-
-int main(int count, char **arguments) {
-  testing::InitGoogleTest(&count, arguments);
-  library = count > 1 ? arguments[1] : "";
-  return RUN_ALL_TESTS();
 }
