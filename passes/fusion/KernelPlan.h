@@ -1,5 +1,4 @@
-//===- KernelPlan.h - Which values are buffers, and who computes them -*- C++
-//-*-===//
+//===- KernelPlan.h - Which values are buffers, and who computes them -----===//
 //
 // Fusion decides one thing: which values are written to memory. The rest
 // follows, because a kernel computes whatever its results need, back to the

@@ -1,8 +1,8 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
-// and dit-recompute-norms (in training), dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for
-// GPUs), dit-form-kernels,
+// and dit-recompute-norms (in training), dit-split-reductions,
+// dit-fuse-epilogue, dit-match-bias (for GPUs), dit-form-kernels,
 // dit-fuse-gated-residual (for CPUs), dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,4 @@
-//===- CheckpointWriter.h - Writes checkpoints beside the training -*- C++
-//-*-===//
+//===- CheckpointWriter.h - Writes checkpoints beside the training --------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_CHECKPOINTWRITER_H
 #define DIT_RUNTIME_CHECKPOINT_CHECKPOINTWRITER_H
 

@@ -1,5 +1,4 @@
-//===- HashedFile.h - A new file and the hash of its bytes -------*- C++
-//-*-===//
+//===- HashedFile.h - A new file and the hash of its bytes ----------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_HASHEDFILE_H
 #define DIT_RUNTIME_CHECKPOINT_HASHEDFILE_H
 

@@ -1,5 +1,4 @@
-//===- JsonText.h - Small JSON files from outside ----------------*- C++
-//-*-===//
+//===- JsonText.h - Small JSON files from outside -------------------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_JSONTEXT_H
 #define DIT_RUNTIME_CHECKPOINT_JSONTEXT_H
 

@@ -1,5 +1,4 @@
-//===- Manifest.h - What a checkpoint's folder holds -------------*- C++
-//-*-===//
+//===- Manifest.h - What a checkpoint's folder holds ----------------------===//
 //
 // manifest.json, the last file that is written into a checkpoint:
 //

@@ -1,5 +1,4 @@
-//===- ModelTensors.h - A plan's parameters under PyTorch's names -*- C++
-//-*-===//
+//===- ModelTensors.h - A plan's parameters under PyTorch's names ---------===//
 //
 // A plan's pieces say which tensors of the model's file lie where in its
 // globals. Checkpoints invert them: they have each tensor as PyTorch does, so

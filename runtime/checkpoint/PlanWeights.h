@@ -1,5 +1,4 @@
-//===- PlanWeights.h - A plan with the weights of a file ---------*- C++
-//-*-===//
+//===- PlanWeights.h - A plan with the weights of a file ------------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_PLANWEIGHTS_H
 #define DIT_RUNTIME_CHECKPOINT_PLANWEIGHTS_H
 

@@ -1,5 +1,4 @@
-//===- ResumePoint.h - The checkpoint to go on from --------------*- C++
-//-*-===//
+//===- ResumePoint.h - The checkpoint to go on from -----------------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_RESUMEPOINT_H
 #define DIT_RUNTIME_CHECKPOINT_RESUMEPOINT_H
 

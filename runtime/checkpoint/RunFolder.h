@@ -1,5 +1,4 @@
-//===- RunFolder.h - A training run's folder of checkpoints ------*- C++
-//-*-===//
+//===- RunFolder.h - A training run's folder of checkpoints ---------------===//
 //
 //   run/step-0000000100/   model.safetensors, ema.safetensors, manifest.json...
 //   run/step-0000000200/

@@ -1,5 +1,4 @@
-//===- Safetensors.h - Files of named tensors --------------------*- C++
-//-*-===//
+//===- Safetensors.h - Files of named tensors -----------------------------===//
 //
 // A 64-bit little-endian header length, a JSON header that names each tensor's
 // type, shape and byte range, the bytes, without holes. Files are mapped, a

@@ -1,5 +1,4 @@
-//===- SafetensorsHeader.h - The text that begins a safetensors file -*- C++
-//-*-===//
+//===- SafetensorsHeader.h - The text that begins a safetensors file ------===//
 //
 // { "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ... }
 // and perhaps "__metadata__": {"key": "text"}. Nothing else is allowed, so the

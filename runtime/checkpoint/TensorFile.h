@@ -1,5 +1,4 @@
-//===- TensorFile.h - Tensors to be written to a file ------------*- C++
-//-*-===//
+//===- TensorFile.h - Tensors to be written to a file ---------------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_TENSORFILE_H
 #define DIT_RUNTIME_CHECKPOINT_TENSORFILE_H
 

@@ -1,5 +1,4 @@
-//===- Array.h - A tensor in host memory -------------------------*- C++
-//-*-===//
+//===- Array.h - A tensor in host memory ----------------------------------===//
 #ifndef DIT_RUNTIME_DATA_ARRAY_H
 #define DIT_RUNTIME_DATA_ARRAY_H
 

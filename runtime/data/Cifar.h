@@ -1,5 +1,4 @@
-//===- Cifar.h - CIFAR-10's binary files -------------------------*- C++
-//-*-===//
+//===- Cifar.h - CIFAR-10's binary files ----------------------------------===//
 #ifndef DIT_RUNTIME_DATA_CIFAR_H
 #define DIT_RUNTIME_DATA_CIFAR_H
 

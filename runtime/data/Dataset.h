@@ -1,5 +1,4 @@
-//===- Dataset.h - Labelled pictures to train on -----------------*- C++
-//-*-===//
+//===- Dataset.h - Labelled pictures to train on --------------------------===//
 #ifndef DIT_RUNTIME_DATA_DATASET_H
 #define DIT_RUNTIME_DATA_DATASET_H
 

@@ -1,5 +1,4 @@
-//===- Idx.h - MNIST's files, packed or not ----------------------*- C++
-//-*-===//
+//===- Idx.h - MNIST's files, packed or not -------------------------------===//
 #ifndef DIT_RUNTIME_DATA_IDX_H
 #define DIT_RUNTIME_DATA_IDX_H
 

@@ -1,5 +1,4 @@
-//===- Latents.h - Pictures that a VAE encoded, as .npy files ----*- C++
-//-*-===//
+//===- Latents.h - Pictures that a VAE encoded, as .npy files -------------===//
 #ifndef DIT_RUNTIME_DATA_LATENTS_H
 #define DIT_RUNTIME_DATA_LATENTS_H
 

@@ -1,5 +1,4 @@
-//===- Npy.h - numpy's array files -------------------------------*- C++
-//-*-===//
+//===- Npy.h - numpy's array files ----------------------------------------===//
 #ifndef DIT_RUNTIME_DATA_NPY_H
 #define DIT_RUNTIME_DATA_NPY_H
 

@@ -1,5 +1,4 @@
-//===- PictureFile.h - PNG and JPEG pictures, cut to a size ------*- C++
-//-*-===//
+//===- PictureFile.h - PNG and JPEG pictures, cut to a size ---------------===//
 #ifndef DIT_RUNTIME_DATA_PICTUREFILE_H
 #define DIT_RUNTIME_DATA_PICTUREFILE_H
 

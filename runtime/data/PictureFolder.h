@@ -1,5 +1,4 @@
-//===- PictureFolder.h - A folder of pictures a class ------------*- C++
-//-*-===//
+//===- PictureFolder.h - A folder of pictures a class ---------------------===//
 #ifndef DIT_RUNTIME_DATA_PICTUREFOLDER_H
 #define DIT_RUNTIME_DATA_PICTUREFOLDER_H
 

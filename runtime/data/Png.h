@@ -1,5 +1,4 @@
-//===- Png.h - Pictures as PNG files -----------------------------*- C++
-//-*-===//
+//===- Png.h - Pictures as PNG files --------------------------------------===//
 #ifndef DIT_RUNTIME_DATA_PNG_H
 #define DIT_RUNTIME_DATA_PNG_H
 

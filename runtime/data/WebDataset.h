@@ -1,5 +1,4 @@
-//===- WebDataset.h - Pictures and classes in tar files ----------*- C++
-//-*-===//
+//===- WebDataset.h - Pictures and classes in tar files -------------------===//
 #ifndef DIT_RUNTIME_DATA_WEBDATASET_H
 #define DIT_RUNTIME_DATA_WEBDATASET_H
 

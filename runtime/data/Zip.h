@@ -1,5 +1,4 @@
-//===- Zip.h - Archives of arrays (.npz) -------------------------*- C++
-//-*-===//
+//===- Zip.h - Archives of arrays (.npz) ----------------------------------===//
 #ifndef DIT_RUNTIME_DATA_ZIP_H
 #define DIT_RUNTIME_DATA_ZIP_H
 

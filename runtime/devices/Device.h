@@ -1,5 +1,4 @@
-//===- Device.h - Where a plan runs ------------------------------*- C++
-//-*-===//
+//===- Device.h - Where a plan runs ---------------------------------------===//
 //
 // The executor's view of a machine part. It has three memories: the arena,
 // the globals and the weights of the plan file; an instruction is prepared

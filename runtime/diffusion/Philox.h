@@ -1,5 +1,4 @@
-//===- Philox.h - Counter-based random numbers -------------------*- C++
-//-*-===//
+//===- Philox.h - Counter-based random numbers ----------------------------===//
 //
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 // SC 2011). A number depends only on what it is for, never on who drew it or

@@ -1,5 +1,4 @@
-//===- PictureSampler.h - Runs a sample plan ---------------------*- C++
-//-*-===//
+//===- PictureSampler.h - Runs a sample plan ------------------------------===//
 #ifndef DIT_RUNTIME_DIFFUSION_PICTURESAMPLER_H
 #define DIT_RUNTIME_DIFFUSION_PICTURESAMPLER_H
 

@@ -1,5 +1,4 @@
-//===- Schedule.h - Noise schedules and samplers as tables -------*- C++
-//-*-===//
+//===- Schedule.h - Noise schedules and samplers as tables ----------------===//
 //
 // Everything a sampler does differently from another is in a table of
 // coefficients, so that one compiled step function serves all:

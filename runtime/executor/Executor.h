@@ -1,5 +1,4 @@
-//===- Executor.h - Runs the functions of a plan -----------------*- C++
-//-*-===//
+//===- Executor.h - Runs the functions of a plan --------------------------===//
 #ifndef DIT_RUNTIME_EXECUTOR_EXECUTOR_H
 #define DIT_RUNTIME_EXECUTOR_EXECUTOR_H
 

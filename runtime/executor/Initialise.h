@@ -1,5 +1,4 @@
-//===- Initialise.h - Parameters drawn from their recipes --------*- C++
-//-*-===//
+//===- Initialise.h - Parameters drawn from their recipes -----------------===//
 #ifndef DIT_RUNTIME_EXECUTOR_INITIALISE_H
 #define DIT_RUNTIME_EXECUTOR_INITIALISE_H
 

@@ -1,5 +1,4 @@
-//===- Timeline.h - When each instruction ran --------------------*- C++
-//-*-===//
+//===- Timeline.h - When each instruction ran -----------------------------===//
 #ifndef DIT_RUNTIME_EXECUTOR_TIMELINE_H
 #define DIT_RUNTIME_EXECUTOR_TIMELINE_H
 

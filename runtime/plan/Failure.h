@@ -1,5 +1,4 @@
-//===- Failure.h - An error that knows its exit code -------------*- C++
-//-*-===//
+//===- Failure.h - An error that knows its exit code ----------------------===//
 //
 // Libraries return llvm::Error; what the process exits with is part of the
 // error, so that no tool has to guess it from a text. Context is added going

@@ -1,5 +1,4 @@
-//===- Format.h - The bytes of plan.bin --------------------------*- C++
-//-*-===//
+//===- Format.h - The bytes of plan.bin -----------------------------------===//
 //
 //   0    magic      89 'D' 'I' 'T' 'P' 0d 0a 1a
 //   8    version    u32, 1

@@ -1,5 +1,4 @@
-//===- Memory.h - What a plan needs of the machine's memory ------*- C++
-//-*-===//
+//===- Memory.h - What a plan needs of the machine's memory ---------------===//
 #ifndef DIT_RUNTIME_PLAN_MEMORY_H
 #define DIT_RUNTIME_PLAN_MEMORY_H
 

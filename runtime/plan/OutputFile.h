@@ -1,5 +1,4 @@
-//===- OutputFile.h - A file that appears whole or not at all ----*- C++
-//-*-===//
+//===- OutputFile.h - A file that appears whole or not at all -------------===//
 #ifndef DIT_RUNTIME_PLAN_OUTPUTFILE_H
 #define DIT_RUNTIME_PLAN_OUTPUTFILE_H
 

@@ -1,5 +1,4 @@
-//===- Placement.h - From a file's tensors to a global's bytes ---*- C++
-//-*-===//
+//===- Placement.h - From a file's tensors to a global's bytes ------------===//
 #ifndef DIT_RUNTIME_PLAN_PLACEMENT_H
 #define DIT_RUNTIME_PLAN_PLACEMENT_H
 

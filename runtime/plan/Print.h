@@ -1,5 +1,4 @@
-//===- Print.h - A plan as text ----------------------------------*- C++
-//-*-===//
+//===- Print.h - A plan as text -------------------------------------------===//
 #ifndef DIT_RUNTIME_PLAN_PRINT_H
 #define DIT_RUNTIME_PLAN_PRINT_H
 

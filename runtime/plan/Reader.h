@@ -1,5 +1,4 @@
-//===- Reader.h - Reads and verifies plan.bin --------------------*- C++
-//-*-===//
+//===- Reader.h - Reads and verifies plan.bin -----------------------------===//
 #ifndef DIT_RUNTIME_PLAN_READER_H
 #define DIT_RUNTIME_PLAN_READER_H
 

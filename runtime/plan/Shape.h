@@ -1,5 +1,4 @@
-//===- Shape.h - Sizes of tensors, without overflow --------------*- C++
-//-*-===//
+//===- Shape.h - Sizes of tensors, without overflow -----------------------===//
 #ifndef DIT_RUNTIME_PLAN_SHAPE_H
 #define DIT_RUNTIME_PLAN_SHAPE_H
 

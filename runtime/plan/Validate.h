@@ -1,5 +1,4 @@
-//===- Validate.h - What must hold of a plan's metadata ----------*- C++
-//-*-===//
+//===- Validate.h - What must hold of a plan's metadata -------------------===//
 #ifndef DIT_RUNTIME_PLAN_VALIDATE_H
 #define DIT_RUNTIME_PLAN_VALIDATE_H
 

@@ -1,5 +1,4 @@
-//===- Work.h - What an instruction has to do --------------------*- C++
-//-*-===//
+//===- Work.h - What an instruction has to do -----------------------------===//
 #ifndef DIT_RUNTIME_PLAN_WORK_H
 #define DIT_RUNTIME_PLAN_WORK_H
 

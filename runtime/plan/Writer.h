@@ -1,5 +1,4 @@
-//===- Writer.h - Writes plan.bin --------------------------------*- C++
-//-*-===//
+//===- Writer.h - Writes plan.bin -----------------------------------------===//
 #ifndef DIT_RUNTIME_PLAN_WRITER_H
 #define DIT_RUNTIME_PLAN_WRITER_H
 

@@ -1,5 +1,4 @@
-//===- Batch.h - What a step of training is given ----------------*- C++
-//-*-===//
+//===- Batch.h - What a step of training is given -------------------------===//
 #ifndef DIT_RUNTIME_TRAINING_BATCH_H
 #define DIT_RUNTIME_TRAINING_BATCH_H
 

@@ -1,5 +1,4 @@
-//===- DatasetBatches.h - A data set's batches, read ahead -------*- C++
-//-*-===//
+//===- DatasetBatches.h - A data set's batches, read ahead ----------------===//
 //
 //   sample n   epoch n / E, position n % E, where E is the data set's size
 //              rounded down to whole steps; Order says which of the set's

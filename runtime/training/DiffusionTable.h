@@ -1,5 +1,4 @@
-//===- DiffusionTable.h - A diffusion's constants for training ---*- C++
-//-*-===//
+//===- DiffusionTable.h - A diffusion's constants for training ------------===//
 #ifndef DIT_RUNTIME_TRAINING_DIFFUSIONTABLE_H
 #define DIT_RUNTIME_TRAINING_DIFFUSIONTABLE_H
 

@@ -1,5 +1,4 @@
-//===- EventFile.h - TensorBoard's event files -------------------*- C++
-//-*-===//
+//===- EventFile.h - TensorBoard's event files ----------------------------===//
 //
 // A file of records:
 //

@@ -1,5 +1,4 @@
-//===- FlatParameters.h - Where a train plan's parameters are ----*- C++
-//-*-===//
+//===- FlatParameters.h - Where a train plan's parameters are -------------===//
 #ifndef DIT_RUNTIME_TRAINING_FLATPARAMETERS_H
 #define DIT_RUNTIME_TRAINING_FLATPARAMETERS_H
 

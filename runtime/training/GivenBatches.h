@@ -1,5 +1,4 @@
-//===- GivenBatches.h - Training batches from a file -------------*- C++
-//-*-===//
+//===- GivenBatches.h - Training batches from a file ----------------------===//
 #ifndef DIT_RUNTIME_TRAINING_GIVENBATCHES_H
 #define DIT_RUNTIME_TRAINING_GIVENBATCHES_H
 

@@ -1,5 +1,4 @@
-//===- LearningRate.h - The learning rate of each step -----------*- C++
-//-*-===//
+//===- LearningRate.h - The learning rate of each step --------------------===//
 #ifndef DIT_RUNTIME_TRAINING_LEARNINGRATE_H
 #define DIT_RUNTIME_TRAINING_LEARNINGRATE_H
 

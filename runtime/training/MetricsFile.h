@@ -1,5 +1,4 @@
-//===- MetricsFile.h - metrics.jsonl: one line a logged step -----*- C++
-//-*-===//
+//===- MetricsFile.h - metrics.jsonl: one line a logged step --------------===//
 #ifndef DIT_RUNTIME_TRAINING_METRICSFILE_H
 #define DIT_RUNTIME_TRAINING_METRICSFILE_H
 

@@ -1,5 +1,4 @@
-//===- Order.h - Which sample comes when -------------------------*- C++
-//-*-===//
+//===- Order.h - Which sample comes when ----------------------------------===//
 #ifndef DIT_RUNTIME_TRAINING_ORDER_H
 #define DIT_RUNTIME_TRAINING_ORDER_H
 

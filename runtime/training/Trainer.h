@@ -1,5 +1,4 @@
-//===- Trainer.h - Runs a train plan step by step ----------------*- C++
-//-*-===//
+//===- Trainer.h - Runs a train plan step by step -------------------------===//
 //
 //   once        tables and constants; train_init, or a checkpoint's state
 //   each step   hyper-parameters; for each micro-batch its inputs, then

@@ -1,5 +1,4 @@
-//===- TrainingState.h - What a checkpoint of a run holds --------*- C++
-//-*-===//
+//===- TrainingState.h - What a checkpoint of a run holds -----------------===//
 //
 //   model.safetensors      every parameter, as trained
 //   ema.safetensors        the averaged ones

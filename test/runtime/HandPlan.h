@@ -1,5 +1,4 @@
-//===- HandPlan.h - Small plans made by hand ---------------------*- C++
-//-*-===//
+//===- HandPlan.h - Small plans made by hand ------------------------------===//
 #ifndef DIT_TEST_RUNTIME_HANDPLAN_H
 #define DIT_TEST_RUNTIME_HANDPLAN_H
 

@@ -1,5 +1,4 @@
-//===- FlashAttention.h - Our attention kernel and its launch ----*- C++
-//-*-===//
+//===- FlashAttention.h - Our attention kernel and its launch -------------===//
 //
 // runtime/kernels/attention/FlashAttentionSm90.cu, compiled when ditc is built.
 //

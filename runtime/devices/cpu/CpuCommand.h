@@ -1,5 +1,4 @@
-//===- CpuCommand.h - Instructions with addresses in place -------*- C++
-//-*-===//
+//===- CpuCommand.h - Instructions with addresses in place ----------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_CPUCOMMAND_H
 #define DIT_RUNTIME_DEVICES_CPU_CPUCOMMAND_H
 

@@ -1,5 +1,4 @@
-//===- CpuDevice.h - A plan on this machine's processor ----------*- C++
-//-*-===//
+//===- CpuDevice.h - A plan on this machine's processor -------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_CPUDEVICE_H
 #define DIT_RUNTIME_DEVICES_CPU_CPUDEVICE_H
 

@@ -1,5 +1,4 @@
-//===- CpuFeatures.h - What this processor has -------------------*- C++
-//-*-===//
+//===- CpuFeatures.h - What this processor has ----------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_CPUFEATURES_H
 #define DIT_RUNTIME_DEVICES_CPU_CPUFEATURES_H
 

@@ -1,5 +1,4 @@
-//===- HostMemory.h - One large, zeroed piece of memory ----------*- C++
-//-*-===//
+//===- HostMemory.h - One large, zeroed piece of memory -------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_HOSTMEMORY_H
 #define DIT_RUNTIME_DEVICES_CPU_HOSTMEMORY_H
 

@@ -1,5 +1,4 @@
-//===- KernelCommands.h - GEMM and attention instructions --------*- C++
-//-*-===//
+//===- KernelCommands.h - GEMM and attention instructions -----------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_KERNELCOMMANDS_H
 #define DIT_RUNTIME_DEVICES_CPU_KERNELCOMMANDS_H
 

@@ -1,5 +1,4 @@
-//===- ObjectLoader.h - Object code made callable ----------------*- C++
-//-*-===//
+//===- ObjectLoader.h - Object code made callable -------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_OBJECTLOADER_H
 #define DIT_RUNTIME_DEVICES_CPU_OBJECTLOADER_H
 

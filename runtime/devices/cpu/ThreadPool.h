@@ -1,5 +1,4 @@
-//===- ThreadPool.h - Runs blocks of work on all cores -----------*- C++
-//-*-===//
+//===- ThreadPool.h - Runs blocks of work on all cores --------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
 #define DIT_RUNTIME_DEVICES_CPU_THREADPOOL_H
 

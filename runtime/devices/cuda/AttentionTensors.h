@@ -1,5 +1,4 @@
-//===- AttentionTensors.h - Operands of attention for cuDNN ------*- C++
-//-*-===//
+//===- AttentionTensors.h - Operands of attention for cuDNN ---------------===//
 //
 // What the forward and the gradient have in common: both are graphs of tensors
 // [batch, heads, tokens, dim].

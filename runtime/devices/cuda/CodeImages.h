@@ -1,5 +1,4 @@
-//===- CodeImages.h - A plan's kernels on a GPU ------------------*- C++
-//-*-===//
+//===- CodeImages.h - A plan's kernels on a GPU ---------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CODEIMAGES_H
 #define DIT_RUNTIME_DEVICES_CUDA_CODEIMAGES_H
 

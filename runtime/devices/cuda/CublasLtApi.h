@@ -1,5 +1,4 @@
-//===- CublasLtApi.h - cuBLASLt, as much as we use ---------------*- C++
-//-*-===//
+//===- CublasLtApi.h - cuBLASLt, as much as we use ------------------------===//
 //
 // Declared here, because a machine that builds us has no CUDA headers. Numbers
 // and signatures are those of cublasLt.h and cublas_api.h (cuBLAS 13.1; the

@@ -1,5 +1,4 @@
-//===- CudaApi.h - CUDA's driver, as much as we use --------------*- C++
-//-*-===//
+//===- CudaApi.h - CUDA's driver, as much as we use -----------------------===//
 //
 // Declared here, because a machine that builds us has no CUDA headers. Names
 // are the driver's without cu and _v2; numbers and signatures are those of

@@ -1,5 +1,4 @@
-//===- CudaAttention.h - Attention by cuDNN ----------------------*- C++
-//-*-===//
+//===- CudaAttention.h - Attention by cuDNN -------------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTION_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTION_H
 

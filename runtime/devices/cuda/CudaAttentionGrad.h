@@ -1,5 +1,4 @@
-//===- CudaAttentionGrad.h - Attention's gradient by cuDNN -------*- C++
-//-*-===//
+//===- CudaAttentionGrad.h - Attention's gradient by cuDNN ----------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTIONGRAD_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDAATTENTIONGRAD_H
 

@@ -1,5 +1,4 @@
-//===- CudaCommand.h - Instructions with device addresses --------*- C++
-//-*-===//
+//===- CudaCommand.h - Instructions with device addresses -----------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDACOMMAND_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDACOMMAND_H
 

@@ -1,5 +1,4 @@
-//===- CudaContext.h - The GPU this process uses -----------------*- C++
-//-*-===//
+//===- CudaContext.h - The GPU this process uses --------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDACONTEXT_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDACONTEXT_H
 

@@ -1,5 +1,4 @@
-//===- CudaDevice.h - A plan on an NVIDIA GPU --------------------*- C++
-//-*-===//
+//===- CudaDevice.h - A plan on an NVIDIA GPU -----------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDADEVICE_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDADEVICE_H
 

@@ -1,5 +1,4 @@
-//===- CudaGemm.h - Matrix products by cuBLASLt ------------------*- C++
-//-*-===//
+//===- CudaGemm.h - Matrix products by cuBLASLt ---------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_CUDAGEMM_H
 #define DIT_RUNTIME_DEVICES_CUDA_CUDAGEMM_H
 

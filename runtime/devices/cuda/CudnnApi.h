@@ -1,5 +1,4 @@
-//===- CudnnApi.h - cuDNN's graph interface, as much as we use ---*- C++
-//-*-===//
+//===- CudnnApi.h - cuDNN's graph interface, as much as we use ------------===//
 //
 // Declared here, because a machine that builds us has no cuDNN headers. Numbers
 // and signatures are those of cudnn_graph.h (cuDNN 9.19; the same since 9.0);

@@ -1,5 +1,4 @@
-//===- CudnnGraph.h - Building operation graphs for cuDNN --------*- C++
-//-*-===//
+//===- CudnnGraph.h - Building operation graphs for cuDNN -----------------===//
 //
 // cuDNN takes a computation as a graph of tensors and operations, finds the
 // engine that knows the pattern, and makes an execution plan of it. Everything

@@ -1,5 +1,4 @@
-//===- FlashAttention.h - Attention by our own kernel ------------*- C++
-//-*-===//
+//===- FlashAttention.h - Attention by our own kernel ---------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_FLASHATTENTION_H
 #define DIT_RUNTIME_DEVICES_CUDA_FLASHATTENTION_H
 

@@ -1,5 +1,4 @@
-//===- GemmTuning.h - Which algorithm a product takes ------------*- C++
-//-*-===//
+//===- GemmTuning.h - Which algorithm a product takes ---------------------===//
 //
 // The library's heuristic chooses from shapes; measuring on the GPU chooses
 // better. What was measured is kept in a file beside the plan, so that later

@@ -1,5 +1,4 @@
-//===- MatrixProduct.h - One product as cuBLASLt sees it ---------*- C++
-//-*-===//
+//===- MatrixProduct.h - One product as cuBLASLt sees it ------------------===//
 //
 // A plan's matrices are row-major; to cuBLASLt the same bytes are the
 // transposed matrices, column-major. So C = A B^T + bias, [M, N], is asked for

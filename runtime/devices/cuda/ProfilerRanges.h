@@ -1,5 +1,4 @@
-//===- ProfilerRanges.h - What a profiler calls our work ---------*- C++
-//-*-===//
+//===- ProfilerRanges.h - What a profiler calls our work ------------------===//
 //
 // NVTX ranges without NVIDIA's headers. A profiler (nsys, ncu) names itself in
 // the environment variable NVTX_INJECTION64_PATH; the library there asks for a

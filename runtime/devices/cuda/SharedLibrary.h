@@ -1,5 +1,4 @@
-//===- SharedLibrary.h - Vendor libraries opened when needed -----*- C++
-//-*-===//
+//===- SharedLibrary.h - Vendor libraries opened when needed --------------===//
 //
 // Nothing of ours links CUDA: the same binary starts where there is no GPU, and
 // takes what it needs of a library when a plan asks for it.

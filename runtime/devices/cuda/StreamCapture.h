@@ -1,5 +1,4 @@
-//===- StreamCapture.h - Many commands as one CUDA graph ---------*- C++
-//-*-===//
+//===- StreamCapture.h - Many commands as one CUDA graph ------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_STREAMCAPTURE_H
 #define DIT_RUNTIME_DEVICES_CUDA_STREAMCAPTURE_H
 

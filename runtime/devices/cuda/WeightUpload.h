@@ -1,5 +1,4 @@
-//===- WeightUpload.h - A plan's weights to the GPU --------------*- C++
-//-*-===//
+//===- WeightUpload.h - A plan's weights to the GPU -----------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_WEIGHTUPLOAD_H
 #define DIT_RUNTIME_DEVICES_CUDA_WEIGHTUPLOAD_H
 

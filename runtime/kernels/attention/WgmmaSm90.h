@@ -1,5 +1,4 @@
-//===- WgmmaSm90.h - The two matrix products of attention --------*- C++
-//-*-===//
+//===- WgmmaSm90.h - The two matrix products of attention -----------------===//
 //
 // wgmma.mma_async names every register of its sum, so that there is one
 // spelling a width. Included by FlashAttentionSm90.cu, after its DEVICE.

@@ -1,5 +1,4 @@
-//===- Flags.h - One flag of ditrun, and how its value is read ---*- C++
-//-*-===//
+//===- Flags.h - One flag of ditrun, and how its value is read ------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_FLAGS_H
 #define DIT_RUNTIME_TOOLS_DITRUN_FLAGS_H
 

@@ -1,5 +1,4 @@
-//===- Labels.h - What --labels and --num mean -------------------*- C++
-//-*-===//
+//===- Labels.h - What --labels and --num mean ----------------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_LABELS_H
 #define DIT_RUNTIME_TOOLS_DITRUN_LABELS_H
 

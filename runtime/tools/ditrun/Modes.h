@@ -1,5 +1,4 @@
-//===- Modes.h - The things ditrun does --------------------------*- C++
-//-*-===//
+//===- Modes.h - The things ditrun does -----------------------------------===//
 //
 // Each takes the flags and returns the exit code of a run that went as it
 // should (0, or 1 and 3 for results that differ or are not finite); what went

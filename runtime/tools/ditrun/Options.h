@@ -1,5 +1,4 @@
-//===- Options.h - ditrun's command line, taken apart ------------*- C++
-//-*-===//
+//===- Options.h - ditrun's command line, taken apart ---------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_OPTIONS_H
 #define DIT_RUNTIME_TOOLS_DITRUN_OPTIONS_H
 

@@ -1,5 +1,4 @@
-//===- PictureWriter.h - Where sampled pictures go ---------------*- C++
-//-*-===//
+//===- PictureWriter.h - Where sampled pictures go ------------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_PICTUREWRITER_H
 #define DIT_RUNTIME_TOOLS_DITRUN_PICTUREWRITER_H
 

@@ -1,5 +1,4 @@
-//===- SampleGrid.h - Pictures of a model that is being trained --*- C++
-//-*-===//
+//===- SampleGrid.h - Pictures of a model that is being trained -----------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_SAMPLEGRID_H
 #define DIT_RUNTIME_TOOLS_DITRUN_SAMPLEGRID_H
 

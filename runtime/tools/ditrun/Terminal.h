@@ -1,5 +1,4 @@
-//===- Terminal.h - Progress, notes and Ctrl-C -------------------*- C++
-//-*-===//
+//===- Terminal.h - Progress, notes and Ctrl-C ----------------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_TERMINAL_H
 #define DIT_RUNTIME_TOOLS_DITRUN_TERMINAL_H
 

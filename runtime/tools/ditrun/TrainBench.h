@@ -1,5 +1,4 @@
-//===- TrainBench.h - How fast a train plan runs -----------------*- C++
-//-*-===//
+//===- TrainBench.h - How fast a train plan runs --------------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_TRAINBENCH_H
 #define DIT_RUNTIME_TOOLS_DITRUN_TRAINBENCH_H
 

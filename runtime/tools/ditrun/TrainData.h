@@ -1,5 +1,4 @@
-//===- TrainData.h - Where training's batches come from ----------*- C++
-//-*-===//
+//===- TrainData.h - Where training's batches come from -------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_TRAINDATA_H
 #define DIT_RUNTIME_TOOLS_DITRUN_TRAINDATA_H
 

@@ -1,5 +1,4 @@
-//===- TrainLoop.h - Steps, checkpoints, metrics of a run --------*- C++
-//-*-===//
+//===- TrainLoop.h - Steps, checkpoints, metrics of a run -----------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_TRAINLOOP_H
 #define DIT_RUNTIME_TOOLS_DITRUN_TRAINLOOP_H
 

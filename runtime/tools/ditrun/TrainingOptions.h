@@ -1,5 +1,4 @@
-//===- TrainingOptions.h - What a train plan is run with ---------*- C++
-//-*-===//
+//===- TrainingOptions.h - What a train plan is run with ------------------===//
 #ifndef DIT_RUNTIME_TOOLS_DITRUN_TRAININGOPTIONS_H
 #define DIT_RUNTIME_TOOLS_DITRUN_TRAININGOPTIONS_H
 

@@ -1,5 +1,4 @@
-//===- CudaPlan.h - Plans for a GPU made by hand -----------------*- C++
-//-*-===//
+//===- CudaPlan.h - Plans for a GPU made by hand --------------------------===//
 #ifndef DIT_TEST_RUNTIME_DEVICES_CUDA_CUDAPLAN_H
 #define DIT_TEST_RUNTIME_DEVICES_CUDA_CUDAPLAN_H
 
