@@ -155,3 +155,29 @@ FailureOr<Denoiser> dit::recogniseDenoiser(func::FuncOp model,
     return failure();
   return recogniser.found;
 }
+
+FailureOr<int64_t> dit::chooseClasses(func::FuncOp model,
+                                      const Denoiser &denoiser, int64_t given) {
+  int64_t classes = given ? given : denoiser.classes;
+  if (classes <= 0)
+    return model.emitOpError("looks its labels up in no table; give the "
+                             "number of classes");
+  if (denoiser.classes && classes > denoiser.classes)
+    return model.emitOpError("has a label table of ")
+           << denoiser.classes + 1 << " rows, too few for " << classes
+           << " classes and the row that means no label";
+  return classes;
+}
+
+FailureOr<bool> dit::chooseLearnedSigma(func::FuncOp model,
+                                        const Denoiser &denoiser,
+                                        StringRef wanted) {
+  if (!llvm::is_contained({"auto", "yes", "no"}, wanted))
+    return model.emitOpError("learned sigma must be auto, yes or no, not '")
+           << wanted << "'";
+  if (wanted == "yes" && !denoiser.learnedSigma)
+    return model.emitOpError("gives ")
+           << denoiser.channels << " channels; learned sigma needs "
+           << 2 * denoiser.channels;
+  return denoiser.learnedSigma && wanted != "no";
+}

@@ -37,6 +37,17 @@ mlir::FailureOr<Denoiser> recogniseDenoiser(mlir::func::FuncOp model,
                                             DenoiserArguments named,
                                             std::string &reason);
 
+/// The number of classes: `given`, or where that is 0 the denoiser's. An error
+/// at `model` where neither is known, or its label table is too small.
+mlir::FailureOr<int64_t> chooseClasses(mlir::func::FuncOp model,
+                                       const Denoiser &denoiser, int64_t given);
+
+/// Whether the model's variance is used: `wanted` is auto, yes or no. An error
+/// at `model` for another word, or a yes that its result has no channels for.
+mlir::FailureOr<bool> chooseLearnedSigma(mlir::func::FuncOp model,
+                                         const Denoiser &denoiser,
+                                         llvm::StringRef wanted);
+
 } // namespace dit
 
 #endif // PASSES_PROGRAM_DENOISER_H

@@ -63,22 +63,15 @@ LogicalResult ProgramSample::choose(func::FuncOp model,
     return model.emitOpError("has batch ")
            << denoiser.batch
            << ", but guidance needs an even one: the pictures, twice";
-  options.classes = classes ? classes : denoiser.classes;
-  if (options.classes <= 0)
-    return model.emitOpError("looks its labels up in no table; give the "
-                             "number of classes");
-  if (denoiser.classes && options.classes > denoiser.classes)
-    return model.emitOpError("has a label table of ")
-           << denoiser.classes + 1 << " rows, too few for " << options.classes
-           << " classes and the row that means no label";
-  if (learnedSigma != "auto" && learnedSigma != "yes" && learnedSigma != "no")
-    return model.emitOpError("learned sigma must be auto, yes or no, not '")
-           << learnedSigma << "'";
-  if (learnedSigma == "yes" && !denoiser.learnedSigma)
-    return model.emitOpError("gives ")
-           << denoiser.channels << " channels; learned sigma needs "
-           << 2 * denoiser.channels;
-  options.learnedSigma = denoiser.learnedSigma && learnedSigma != "no";
+  FailureOr<int64_t> known = chooseClasses(model, denoiser, classes);
+  if (failed(known))
+    return failure();
+  options.classes = *known;
+  FailureOr<bool> learned =
+      chooseLearnedSigma(model, denoiser, learnedSigma.getValue());
+  if (failed(learned))
+    return failure();
+  options.learnedSigma = *learned;
   if (!llvm::is_contained({"eps", "v", "flow"}, prediction))
     return model.emitOpError("prediction must be eps, v or flow, not '")
            << prediction << "'";

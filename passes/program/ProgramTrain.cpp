@@ -93,14 +93,11 @@ struct ProgramTrain : dit::impl::ProgramTrainBase<ProgramTrain> {
 LogicalResult ProgramTrain::chooseLoss(func::FuncOp model,
                                        const Denoiser &denoiser,
                                        TrainOptions &options) {
-  if (!llvm::is_contained({"auto", "yes", "no"}, learnedSigma.getValue()))
-    return model.emitOpError("learned sigma must be auto, yes or no, not '")
-           << learnedSigma << "'";
-  if (learnedSigma == "yes" && !denoiser.learnedSigma)
-    return model.emitOpError("gives ")
-           << denoiser.channels << " channels; learned sigma needs "
-           << 2 * denoiser.channels;
-  options.learnedSigma = denoiser.learnedSigma && learnedSigma != "no";
+  FailureOr<bool> learned =
+      chooseLearnedSigma(model, denoiser, learnedSigma.getValue());
+  if (failed(learned))
+    return failure();
+  options.learnedSigma = *learned;
   if (prediction == "flow" || schedule == "flow")
     return model.emitOpError(
         "is to be trained as a flow, which has no loss yet: prediction eps or "
@@ -132,14 +129,10 @@ LogicalResult ProgramTrain::choose(func::FuncOp model, const Denoiser &denoiser,
              << index << " is one number for all " << denoiser.batch
              << " samples, but training draws one for each";
   }
-  options.classes = classes ? classes : denoiser.classes;
-  if (options.classes <= 0)
-    return model.emitOpError("looks its labels up in no table; give the "
-                             "number of classes");
-  if (denoiser.classes && options.classes > denoiser.classes)
-    return model.emitOpError("has a label table of ")
-           << denoiser.classes + 1 << " rows, too few for " << options.classes
-           << " classes and the row that means no label";
+  FailureOr<int64_t> known = chooseClasses(model, denoiser, classes);
+  if (failed(known))
+    return failure();
+  options.classes = *known;
   if (timesteps < 1)
     return model.emitOpError("needs one timestep or more, not ")
            << timesteps.getValue();

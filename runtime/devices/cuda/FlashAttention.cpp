@@ -2,6 +2,7 @@
 
 #include "runtime/devices/cuda/FlashAttention.h"
 
+#include "runtime/devices/cuda/AttentionTensors.h"
 #include "runtime/plan/Failure.h"
 
 using namespace dit;
@@ -89,11 +90,7 @@ public:
   }
 
   std::string name() const override {
-    return "our attention, batch " + std::to_string(attention.batch()) + ", " +
-           std::to_string(attention.heads()) + " heads, " +
-           std::to_string(attention.query_tokens()) + " x " +
-           std::to_string(attention.key_tokens()) + " tokens, dim " +
-           std::to_string(attention.head_dim());
+    return "our " + runtime::cuda::describe(attention);
   }
 
 private:

@@ -194,13 +194,6 @@ struct Problem {
   }
 };
 
-std::vector<InstructionSet> instructionSets() {
-  std::vector<InstructionSet> sets;
-  for (int set = 0; set <= static_cast<int>(hostInstructionSet()); ++set)
-    sets.push_back(static_cast<InstructionSet>(set));
-  return sets;
-}
-
 TEST(Attention, SelfAttentionOfEveryType) {
   unsigned seed = 0;
   for (int64_t tokens : {1, 7, 64, 77, 256})

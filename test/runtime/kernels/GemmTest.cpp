@@ -216,13 +216,6 @@ GemmShape shapeOf(int64_t m, int64_t n, int64_t k, ElementType type,
   return shape;
 }
 
-std::vector<InstructionSet> instructionSets() {
-  std::vector<InstructionSet> sets;
-  for (int set = 0; set <= static_cast<int>(hostInstructionSet()); ++set)
-    sets.push_back(static_cast<InstructionSet>(set));
-  return sets;
-}
-
 TEST(Gemm, PackedShapesOfEveryType) {
   for (int64_t m : {1, 3, 49, 64, 130})
     for (int64_t n : {8, 16, 72, 200})

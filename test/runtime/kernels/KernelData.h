@@ -7,6 +7,7 @@
 #ifndef DIT_TEST_RUNTIME_KERNELS_KERNELDATA_H
 #define DIT_TEST_RUNTIME_KERNELS_KERNELDATA_H
 
+#include "runtime/kernels/tile/TileOperations.h"
 #include "runtime/plan/ElementType.h"
 
 #include <algorithm>
@@ -110,6 +111,15 @@ void runInSteps(const Kernel &kernel, const Pointers &pointers, int64_t step) {
     kernel.run(pointers, range * step,
                std::min(kernel.blocks(), (range + 1) * step), scratch.get());
   }
+}
+
+/// The instruction sets that this machine has, to test each.
+inline std::vector<runtime::InstructionSet> instructionSets() {
+  std::vector<runtime::InstructionSet> sets;
+  for (int set = 0; set <= static_cast<int>(runtime::hostInstructionSet());
+       ++set)
+    sets.push_back(static_cast<runtime::InstructionSet>(set));
+  return sets;
 }
 
 } // namespace dit::test
