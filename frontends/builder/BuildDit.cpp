@@ -70,7 +70,7 @@ static SmallVector<NamedType> inputs(const DitConfig &config, int64_t batch,
   Type f32 = Float32Type::get(context), i64 = IntegerType::get(context, 64);
   return {{"x", RankedTensorType::get(
                     {batch, config.channels, config.size, config.size}, f32)},
-          {"t", RankedTensorType::get({batch}, i64)},
+          {"t", RankedTensorType::get({batch}, config.realTime ? f32 : i64)},
           {"y", RankedTensorType::get({batch}, i64)}};
 }
 

@@ -9,7 +9,7 @@ namespace dit {
 
 /// Adds `func.func @functionName` to `module`:
 ///
-///     x [batch, C, size, size] f32, t [batch] i64, y [batch] i64
+///     x [batch, C, size, size] f32, t [batch] i64 or f32, y [batch] i64
 ///       -> sample [batch, C or 2 C, size, size] f32
 ///
 /// Parameters are globals named as in the original state_dict, whose first

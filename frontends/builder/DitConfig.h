@@ -22,6 +22,7 @@ struct DitConfig {
   int64_t classes = 1000; ///< the table has one more row: no label
   int64_t mlpRatio = 4;
   bool learnedSigma = true; ///< the result has twice the channels
+  bool realTime = false;    ///< t is a real number, as a flow needs it
 
   int64_t grid() const { return size / patch; }
   int64_t tokens() const { return grid() * grid(); }

@@ -181,3 +181,18 @@ FailureOr<bool> dit::chooseLearnedSigma(func::FuncOp model,
            << 2 * denoiser.channels;
   return denoiser.learnedSigma && wanted != "no";
 }
+
+LogicalResult dit::checkPrediction(func::FuncOp model, StringRef prediction,
+                                   StringRef schedule) {
+  if (!llvm::is_contained({"eps", "v", "flow"}, prediction))
+    return model.emitOpError("prediction must be eps, v or flow, not '")
+           << prediction << "'";
+  if (!llvm::is_contained({"ddpm-linear", "flow"}, schedule))
+    return model.emitOpError("schedule must be ddpm-linear or flow, not '")
+           << schedule << "'";
+  if ((prediction == "flow") != (schedule == "flow"))
+    return model.emitOpError("prediction ")
+           << prediction << " does not go with schedule " << schedule
+           << ": a flow's velocity is told for the flow schedule alone";
+  return success();
+}

@@ -48,6 +48,12 @@ mlir::FailureOr<bool> chooseLearnedSigma(mlir::func::FuncOp model,
                                          const Denoiser &denoiser,
                                          llvm::StringRef wanted);
 
+/// An error at `model` for a prediction other than eps, v or flow, a schedule
+/// other than ddpm-linear or flow, or a flow's with another.
+mlir::LogicalResult checkPrediction(mlir::func::FuncOp model,
+                                    llvm::StringRef prediction,
+                                    llvm::StringRef schedule);
+
 } // namespace dit
 
 #endif // PASSES_PROGRAM_DENOISER_H

@@ -158,6 +158,19 @@ Value dit::createVelocity(OpBuilder &builder, Location loc, Value rows,
       terms.mul(terms.column(rows, DiffusionColumn::SqrtRest), x0));
 }
 
+Value dit::createFlowPicture(OpBuilder &builder, Location loc, Value t,
+                             Value x0, Value noise) {
+  LossBuilder terms(builder, loc, getTensorType(x0));
+  Value rest = terms.sub(terms.splat(t, 1), t);
+  return terms.add(terms.mul(terms.spread(rest), x0),
+                   terms.mul(terms.spread(t), noise));
+}
+
+Value dit::createFlowVelocity(OpBuilder &builder, Location loc, Value x0,
+                              Value noise) {
+  return arith::SubFOp::create(builder, loc, noise, x0);
+}
+
 Losses dit::createLoss(OpBuilder &builder, Location loc,
                        const LossInputs &inputs) {
   RankedTensorType picture = getTensorType(inputs.target);
@@ -171,11 +184,11 @@ Losses dit::createLoss(OpBuilder &builder, Location loc,
 
   Losses losses;
   losses.mse = terms.meanOf(terms.mul(difference, difference), 1);
-  Value sum = losses.mse;
+  Value sum = inputs.weight ? terms.mul(inputs.weight, losses.mse) : losses.mse;
   if (given == 2 * channels) {
     losses.vb = terms.variational(inputs, said,
                                   terms.channels(inputs.output, channels));
-    sum = terms.add(losses.mse, losses.vb);
+    sum = terms.add(sum, losses.vb);
   }
   Value total = ReduceOp::create(builder, loc, ReduceKind::Sum, sum, {0});
   losses.total =

@@ -17,6 +17,11 @@
 // and at t = 0, where c1 = 1 and c2 = 0, x0 − m_model = k (ê − e) likewise: no
 // x_t, no x̂0, and none of the cancellation that computing them brings.
 //
+// A model that says v, a flow's velocity, or the noise without a variance has
+// the mean square alone, with what it should have said in e's place. A weight a
+// sample may stand before the mean square where gradients are made; the parts
+// that are returned are never weighted.
+//
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_PROGRAM_LOSS_H
 #define PASSES_PROGRAM_LOSS_H
@@ -50,6 +55,15 @@ mlir::Value createNoisyPicture(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value createVelocity(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::Value rows, mlir::Value x0, mlir::Value noise);
 
+/// x_t = (1 − t) x0 + t noise: what a flow, which is data at t = 0 and noise at
+/// t = 1, makes of a picture. t [B] is of the pictures' type.
+mlir::Value createFlowPicture(mlir::OpBuilder &builder, mlir::Location loc,
+                              mlir::Value t, mlir::Value x0, mlir::Value noise);
+
+/// noise − x0 = dx_t/dt, what a model of prediction flow says of x_t.
+mlir::Value createFlowVelocity(mlir::OpBuilder &builder, mlir::Location loc,
+                               mlir::Value x0, mlir::Value noise);
+
 /// What the loss is made of. Everything but the output and t has one float
 /// type, in which the loss is computed: fp32 in programs.
 struct LossInputs {
@@ -59,13 +73,14 @@ struct LossInputs {
   mlir::Value x0;     ///< [B, C, H, W]; used with learned sigma only
   mlir::Value t;      ///< [B], integers; used with learned sigma only
   mlir::Value rows;   ///< [B, diffusionColumns]; used with learned sigma only
+  mlir::Value weight; ///< [B], of mse in total; null: 1
 };
 
 /// The parts of the loss.
 struct Losses {
   mlir::Value mse;   ///< [B]
   mlir::Value vb;    ///< [B], null without learned sigma
-  mlir::Value total; ///< []: the mean over B of mse + vb
+  mlir::Value total; ///< []: the mean over B of weight · mse + vb
 };
 
 /// The loss. An output with twice the target's channels has learned sigma; its

@@ -131,6 +131,11 @@ def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
       return
     }
     ```
+    A flow (`prediction` and `schedule` flow) has continuous times t in [0, 1] in
+    place of timesteps, no table, and a model that is told `timesteps` · t:
+
+        x_t = (1 − t) x0 + t noise,  loss = mean (noise − x0 − said)²
+
     What is drawn depends on (`seed`, `step`, number of the sample): t from
     random stream 2, noise from 3, dropout from 4. In fp16 gradients are those
     of the loss times `loss_scale`.
@@ -151,7 +156,7 @@ def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
     Option<"learnedSigma", "learned-sigma", "std::string", "\"auto\"",
            "auto (where the model gives twice the channels), yes or no">,
     Option<"timesteps", "timesteps", "int64_t", "1000",
-           "timesteps of the schedule">,
+           "timesteps of the schedule; a flow's model is told t times this">,
     Option<"beta1", "beta1", "double", "0.9", "AdamW: decay of the mean">,
     Option<"beta2", "beta2", "double", "0.999", "AdamW: decay of the squares">,
     Option<"epsilon", "eps", "double", "1e-8", "AdamW: added to the root">,

@@ -72,16 +72,8 @@ LogicalResult ProgramSample::choose(func::FuncOp model,
   if (failed(learned))
     return failure();
   options.learnedSigma = *learned;
-  if (!llvm::is_contained({"eps", "v", "flow"}, prediction))
-    return model.emitOpError("prediction must be eps, v or flow, not '")
-           << prediction << "'";
-  if (!llvm::is_contained({"ddpm-linear", "flow"}, schedule))
-    return model.emitOpError("schedule must be ddpm-linear or flow, not '")
-           << schedule << "'";
-  if ((prediction == "flow") != (schedule == "flow"))
-    return model.emitOpError("prediction ")
-           << prediction << " does not go with schedule " << schedule
-           << ": a flow's velocity is told for the flow schedule alone";
+  if (failed(checkPrediction(model, prediction, schedule)))
+    return failure();
   options.prediction = prediction;
   options.schedule = schedule;
   if (guidedChannels < 0 || guidedChannels > denoiser.channels)

@@ -98,20 +98,21 @@ LogicalResult ProgramTrain::chooseLoss(func::FuncOp model,
   if (failed(learned))
     return failure();
   options.learnedSigma = *learned;
-  if (prediction == "flow" || schedule == "flow")
-    return model.emitOpError(
-        "is to be trained as a flow, which has no loss yet: prediction eps or "
-        "v and schedule ddpm-linear have");
-  if (prediction != "eps" && prediction != "v")
-    return model.emitOpError("prediction must be eps, v or flow, not '")
-           << prediction << "'";
-  if (schedule != "ddpm-linear")
-    return model.emitOpError("schedule must be ddpm-linear or flow, not '")
-           << schedule << "'";
+  if (failed(checkPrediction(model, prediction, schedule)))
+    return failure();
   if (options.learnedSigma && prediction != "eps")
     return model.emitOpError("predicts its variance, whose loss needs "
                              "prediction eps, not ")
-           << prediction;
+           << prediction << ": --learned-sigma no trains the first "
+           << denoiser.channels << " of its " << 2 * denoiser.channels
+           << " channels alone";
+  auto time =
+      cast<RankedTensorType>(model.getArgumentTypes()[denoiser.timestep]);
+  if (prediction == "flow" && !isa<FloatType>(time.getElementType()))
+    return model.emitOpError("takes whole timesteps (")
+           << time.getElementType() << "), but a flow tells it "
+           << timesteps.getValue()
+           << " t, which is not whole: export it with a float timestep";
   options.prediction = prediction;
   options.schedule = schedule;
   return success();

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/program/Differentiate.h"
 #include "passes/program/Loss.h"
+#include "passes/program/TimeSampling.h"
 #include "passes/program/UpdateStep.h"
 
 using namespace mlir;
@@ -24,7 +25,7 @@ enum class Gradients { Write, Add, None };
 
 /// What is drawn for a micro-batch, or given.
 struct Draws {
-  Value t;      ///< [B] i64
+  Value t;      ///< [B]: timesteps, i64; of a flow times in [0, 1], fp32
   Value noise;  ///< [B, C, H, W]
   Value labels; ///< [B] i64, some of them dropped
 };
@@ -49,6 +50,7 @@ public:
   void describe();
 
 private:
+  bool isFlow() const { return options.prediction == "flow"; }
   Value splat(Value like, double value) {
     return createSplat(builder, loc, getTensorType(like), value);
   }
@@ -62,6 +64,7 @@ private:
              ArrayRef<int64_t> shape);
   Draws drawAll();
   Value callModel(func::FuncOp model, Value x, const Draws &draws);
+  LossInputs buildForward(func::FuncOp model, const Draws &draws);
   Losses buildLoss(func::FuncOp model);
   DenseMap<GlobalOp, Value> mergeReads(func::FuncOp function);
   LogicalResult writeGradients(func::FuncOp step, Value loss, bool isFirst);
@@ -99,15 +102,17 @@ LogicalResult TrainProgram::addGlobals(func::FuncOp model) {
   seed = make("seed", Role::Input, {1}, i64);
   step = make("step", Role::Input, {1}, i64);
   noise = make("noise", Role::Input, pictureShape, f32);
-  givenT = make("given_t", Role::Input, {batch}, i64);
+  Type time = isFlow() ? f32 : i64;
+  givenT = make("given_t", Role::Input, {batch}, time);
   useGiven = make("use_given", Role::Input, {1}, i64);
   drop = make("drop", Role::Input, {1}, f32);
-  diffusion = make("diffusion", Role::Table,
-                   {options.timesteps, diffusionColumns}, f32);
+  if (!isFlow())
+    diffusion = make("diffusion", Role::Table,
+                     {options.timesteps, diffusionColumns}, f32);
   mse = make("mse", Role::Output, {batch}, f32);
   if (options.learnedSigma)
     vb = make("vb", Role::Output, {batch}, f32);
-  t = make("t", Role::Output, {batch}, i64);
+  t = make("t", Role::Output, {batch}, time);
   hyper = make("hyper", Role::Input, {hyperCount}, f32);
   lossScale = make("loss_scale", Role::State, {1}, f32);
   goodSteps = make("good_steps", Role::State, {1}, i64);
@@ -155,15 +160,12 @@ Draws TrainProgram::drawAll() {
                                         flag, splat(flag, 0));
   Value isGivenEach = spread(isGiven, {batch});
 
-  Value uniform = draw(Distribution::Uniform, timeStream, {batch});
-  Value scaled = arith::MulFOp::create(
-      builder, loc, uniform,
-      splat(uniform, static_cast<double>(options.timesteps)));
-  Value drawnT = createCast(builder, loc, scaled, builder.getI64Type());
-  // A number below 1 times N may round to N.
-  drawnT = arith::MinSIOp::create(
-      builder, loc, drawnT,
-      splat(drawnT, static_cast<double>(options.timesteps - 1)));
+  Value drawnT =
+      createTimes(builder, loc, TimeSampling(), [&](Distribution distribution) {
+        return draw(distribution, timeStream, {batch});
+      });
+  if (!isFlow())
+    drawnT = createTimesteps(builder, loc, drawnT, options.timesteps);
 
   Value chance = draw(Distribution::Uniform, dropStream, {batch});
   Value isLow =
@@ -191,27 +193,48 @@ Value TrainProgram::callModel(func::FuncOp model, Value x, const Draws &draws) {
     value = createReshape(builder, loc, value, type.getShape());
     arguments[index] = createCast(builder, loc, value, type.getElementType());
   };
+  Value told = draws.t;
+  if (isFlow())
+    told = arith::MulFOp::create(
+        builder, loc, told,
+        splat(told, static_cast<double>(options.timesteps)));
   give(denoiser.picture, x);
-  give(denoiser.timestep, draws.t);
+  give(denoiser.timestep, told);
   give(denoiser.label, draws.labels);
   Value said = steps.inlineModel(model, arguments).front();
   return createCast(builder, loc, said, builder.getF32Type());
 }
 
+/// What the model says of x_t, and what it should say.
+LossInputs TrainProgram::buildForward(func::FuncOp model, const Draws &draws) {
+  Value x0 = steps.read(pictures), noise = draws.noise;
+  LossInputs inputs;
+  inputs.x0 = x0;
+  inputs.t = draws.t;
+  Value noisy;
+  if (isFlow()) {
+    noisy = createFlowPicture(builder, loc, draws.t, x0, noise);
+    inputs.target = createFlowVelocity(builder, loc, x0, noise);
+  } else {
+    inputs.rows =
+        createDiffusionRows(builder, loc, steps.read(diffusion), draws.t);
+    noisy = createNoisyPicture(builder, loc, inputs.rows, x0, noise);
+    inputs.target = options.prediction == "v"
+                        ? createVelocity(builder, loc, inputs.rows, x0, noise)
+                        : noise;
+  }
+  inputs.output = callModel(model, noisy, draws);
+  if (denoiser.learnedSigma && !options.learnedSigma)
+    inputs.output =
+        createSlice(builder, loc, inputs.output, 1, 0, denoiser.channels);
+  return inputs;
+}
+
 /// Forward and loss of a micro-batch; writes its parts and t.
 Losses TrainProgram::buildLoss(func::FuncOp model) {
   Draws draws = drawAll();
-  Value x0 = steps.read(pictures);
-  Value rows =
-      createDiffusionRows(builder, loc, steps.read(diffusion), draws.t);
-  Value noisy = createNoisyPicture(builder, loc, rows, x0, draws.noise);
-  Value output = callModel(model, noisy, draws);
-  if (denoiser.learnedSigma && !options.learnedSigma)
-    output = createSlice(builder, loc, output, 1, 0, denoiser.channels);
-  Value target = options.prediction == "v"
-                     ? createVelocity(builder, loc, rows, x0, draws.noise)
-                     : draws.noise;
-  Losses losses = createLoss(builder, loc, {output, target, x0, draws.t, rows});
+  LossInputs inputs = buildForward(model, draws);
+  Losses losses = createLoss(builder, loc, inputs);
   steps.write(losses.mse, mse);
   if (vb)
     steps.write(losses.vb, vb);

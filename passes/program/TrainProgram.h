@@ -22,8 +22,9 @@ struct TrainDefaults {
 struct TrainOptions {
   int64_t classes = 0;
   bool learnedSigma = false;
-  std::string prediction; ///< eps or v
-  std::string schedule;   ///< ddpm-linear
+  std::string prediction; ///< eps, v or flow
+  std::string schedule;   ///< ddpm-linear; of a flow flow
+  /// Of the schedule; a flow's model is told t times this.
   int64_t timesteps = 1000;
   bool scalesLoss = false; ///< fp16: gradients are of loss · loss_scale
   TrainDefaults defaults;

@@ -206,28 +206,31 @@ static LogicalResult verifyTraining(ModuleOp module,
   SmallVector<int64_t> picture{batch, contract.number("channels"),
                                contract.number("height"),
                                contract.number("width")};
-  SmallVector<Field> fields = {
-      {"pictures", Role::Input, picture, f32},
-      {"labels", Role::Input, {batch}, i64},
-      {"samples", Role::Input, {batch}, i64},
-      {"seed", Role::Input, {1}, i64},
-      {"step", Role::Input, {1}, i64},
-      {"noise", Role::Input, picture, f32},
-      {"given_t", Role::Input, {batch}, i64},
-      {"use_given", Role::Input, {1}, i64},
-      {"drop", Role::Input, {1}, f32},
-      {"diffusion",
-       Role::Table,
-       {contract.number("timesteps"), diffusionColumns},
-       f32},
-      {"mse", Role::Output, {batch}, f32},
-      {"t", Role::Output, {batch}, i64},
-      {"hyper", Role::Input, {hyperCount}, f32},
-      {"loss_scale", Role::State, {1}, f32},
-      {"good_steps", Role::State, {1}, i64},
-      {"applied", Role::State, {1}, i64},
-      {"skipped", Role::State, {1}, i64},
-      {"gradient_norm", Role::Output, {1}, f32}};
+  // A flow has continuous times and no table.
+  bool hasTable = contract.names("diffusion");
+  Type time = hasTable ? i64 : f32;
+  SmallVector<Field> fields = {{"pictures", Role::Input, picture, f32},
+                               {"labels", Role::Input, {batch}, i64},
+                               {"samples", Role::Input, {batch}, i64},
+                               {"seed", Role::Input, {1}, i64},
+                               {"step", Role::Input, {1}, i64},
+                               {"noise", Role::Input, picture, f32},
+                               {"given_t", Role::Input, {batch}, time},
+                               {"use_given", Role::Input, {1}, i64},
+                               {"drop", Role::Input, {1}, f32},
+                               {"mse", Role::Output, {batch}, f32},
+                               {"t", Role::Output, {batch}, time},
+                               {"hyper", Role::Input, {hyperCount}, f32},
+                               {"loss_scale", Role::State, {1}, f32},
+                               {"good_steps", Role::State, {1}, i64},
+                               {"applied", Role::State, {1}, i64},
+                               {"skipped", Role::State, {1}, i64},
+                               {"gradient_norm", Role::Output, {1}, f32}};
+  if (hasTable)
+    fields.push_back({"diffusion",
+                      Role::Table,
+                      {contract.number("timesteps"), diffusionColumns},
+                      f32});
   if (contract.names("vb"))
     fields.push_back({"vb", Role::Output, {batch}, f32});
   int64_t elements = contract.elements("masters", symbols);

@@ -333,6 +333,8 @@ static llvm::Error checkTraining(const proto::Plan &plan) {
   const int64_t rows[] = {t.timesteps(), 5};
   const int64_t hyper[] = {8};
   llvm::ArrayRef<int64_t> flat = dimensions(masters->type().shape());
+  const bool isFlow = t.schedule() == "flow";
+  const proto::ElementType time = isFlow ? proto::F32 : proto::I64;
   const Contract contracts[] = {
       {"pictures", t.pictures(), false, proto::F32, picture},
       {"labels", t.labels(), t.classes() == 0, proto::I64, batch},
@@ -340,13 +342,13 @@ static llvm::Error checkTraining(const proto::Plan &plan) {
       {"seed", t.seed(), false, proto::I64, one},
       {"step", t.step(), false, proto::I64, one},
       {"noise", t.noise(), false, proto::F32, picture},
-      {"given_t", t.given_t(), false, proto::I64, batch},
+      {"given_t", t.given_t(), false, time, batch},
       {"use_given", t.use_given(), false, proto::I64, one},
       {"drop", t.drop(), t.classes() == 0, proto::F32, one},
-      {"diffusion", t.diffusion(), false, proto::F32, rows},
+      {"diffusion", t.diffusion(), isFlow, proto::F32, rows},
       {"mse", t.mse(), false, proto::F32, batch},
       {"vb", t.vb(), !t.learned_sigma(), proto::F32, batch},
-      {"t", t.t(), false, proto::I64, batch},
+      {"t", t.t(), false, time, batch},
       {"hyper", t.hyper(), false, proto::F32, hyper},
       {"loss_scale", t.loss_scale(), false, proto::F32, one},
       {"good_steps", t.good_steps(), false, proto::I64, one},

@@ -18,7 +18,7 @@ struct Batch {
   llvm::ArrayRef<int64_t> labels;  // [batch]
   llvm::ArrayRef<int64_t> samples; // [batch]: keys of what is drawn for each
   llvm::ArrayRef<float> noise;     // given, or empty: drawn
-  llvm::ArrayRef<int64_t> t;       // given where noise is
+  llvm::ArrayRef<double> t;        // given where noise is: timesteps, or [0, 1]
 };
 
 /// Gives micro-batches in order.

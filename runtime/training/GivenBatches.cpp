@@ -7,7 +7,9 @@
 #include "runtime/plan/Shape.h"
 
 #include "llvm/ADT/Twine.h"
+#include "llvm/Support/FormatVariadic.h"
 
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -48,6 +50,27 @@ static llvm::Error take(llvm::StringRef flag, llvm::StringRef path,
   return llvm::Error::success();
 }
 
+/// Times of a flow lie in [0, 1], timesteps are whole and below their number.
+static llvm::Error checkTimes(llvm::StringRef flag,
+                              llvm::ArrayRef<double> times,
+                              const proto::Training &training) {
+  const bool isFlow = training.schedule() == "flow";
+  for (double t : times) {
+    if (isFlow ? t >= 0 && t <= 1
+               : t >= 0 && t < static_cast<double>(training.timesteps()) &&
+                     t == std::floor(t))
+      continue;
+    std::string expected = isFlow
+                               ? "a flow's times are from 0 to 1"
+                               : "timesteps are whole numbers from 0 to " +
+                                     std::to_string(training.timesteps() - 1);
+    return failure(
+        Exit::Contradiction,
+        llvm::formatv("{0}: t = {1}, but {2}", flag, t, expected).str());
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<std::unique_ptr<GivenBatches>>
 GivenBatches::open(llvm::StringRef flag, llvm::StringRef path,
                    const proto::Training &training) {
@@ -63,7 +86,7 @@ GivenBatches::open(llvm::StringRef flag, llvm::StringRef path,
                                picture, file->noise))
     return std::move(error);
   if (llvm::Error error =
-          take(flag, path, "t", ElementType::I64, leading, {}, file->t))
+          take(flag, path, "t", ElementType::F64, leading, {}, file->t))
     return std::move(error);
   if (llvm::Error error = take(flag, path, "labels", ElementType::I64, leading,
                                {}, file->labels))
@@ -85,11 +108,8 @@ GivenBatches::open(llvm::StringRef flag, llvm::StringRef path,
           Exit::Contradiction,
           flag + ": label " + llvm::Twine(label) + "; the model has 0 to " +
               llvm::Twine(training.classes()) + ", the last for no label");
-  for (int64_t t : file->t)
-    if (t < 0 || t >= training.timesteps())
-      return failure(Exit::Contradiction,
-                     flag + ": t = " + llvm::Twine(t) + " of " +
-                         llvm::Twine(training.timesteps()));
+  if (llvm::Error error = checkTimes(flag, file->t, training))
+    return std::move(error);
   file->samples.resize(file->labels.size());
   std::iota(file->samples.begin(), file->samples.end(), 0);
   return file;

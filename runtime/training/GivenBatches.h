@@ -9,8 +9,9 @@
 namespace dit::runtime {
 
 /// The batches of a .npz with x0, noise [steps, batch, C, H, W] and t, labels
-/// [steps, batch]: what a step sees is given to the last bit. In micro-batches
-/// of the plan's batch, which must divide the file's.
+/// [steps, batch], t whole or, of a flow, in [0, 1]: what a step sees is given
+/// to the last bit. In micro-batches of the plan's batch, which must divide the
+/// file's.
 class GivenBatches : public BatchSource {
 public:
   /// `flag` names the file in errors. Exit::Contradiction where shapes, labels
@@ -34,7 +35,8 @@ private:
 
   std::string flag;
   std::vector<float> pictures, noise;
-  std::vector<int64_t> labels, t, samples;
+  std::vector<double> t;
+  std::vector<int64_t> labels, samples;
   int64_t stepCount = 0, stepBatch = 0, batch = 0, elements = 0;
   int64_t position = 0;
 };

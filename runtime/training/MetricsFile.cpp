@@ -21,8 +21,9 @@ using namespace dit::runtime;
 using dit::plan::Exit;
 using dit::plan::failure;
 
-void LossByTime::add(int64_t t, int64_t timesteps, double loss) {
-  int64_t part = std::clamp<int64_t>(t * parts / timesteps, 0, parts - 1);
+void LossByTime::add(double t, double timesteps, double loss) {
+  auto part = static_cast<int64_t>(
+      std::clamp<double>(t * parts / timesteps, 0, parts - 1));
   sum[part] += loss;
   ++count[part];
 }

@@ -19,7 +19,8 @@ struct LossByTime {
   std::array<double, parts> sum = {};
   std::array<int64_t, parts> count = {};
 
-  void add(int64_t t, int64_t timesteps, double loss);
+  /// The loss of a sample at `t` of a range of `timesteps`.
+  void add(double t, double timesteps, double loss);
   /// The mean of a part; nothing where no sample fell into it.
   std::optional<double> mean(int64_t part) const;
 };

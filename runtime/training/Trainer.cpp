@@ -75,14 +75,16 @@ llvm::Error Trainer::findSteps() {
 }
 
 llvm::Error Trainer::fillTables() {
-  llvm::Expected<std::vector<float>> table =
-      makeDiffusionTable(training->schedule(), training->timesteps());
-  if (!table)
-    return table.takeError();
-  if (llvm::Error error =
-          executor->write(*executor->findGlobal(training->diffusion()),
-                          bytesOf(llvm::ArrayRef(*table))))
-    return error;
+  if (!isFlow()) {
+    llvm::Expected<std::vector<float>> table =
+        makeDiffusionTable(training->schedule(), training->timesteps());
+    if (!table)
+      return table.takeError();
+    if (llvm::Error error =
+            executor->write(*executor->findGlobal(training->diffusion()),
+                            bytesOf(llvm::ArrayRef(*table))))
+      return error;
+  }
   return writeNumber(training->seed(), static_cast<int64_t>(options.seed));
 }
 
@@ -183,7 +185,34 @@ llvm::Error Trainer::writeBatch(const Batch &batch) {
     return llvm::Error::success();
   if (llvm::Error error = write(training->noise(), bytesOf(batch.noise)))
     return error;
-  return write(training->given_t(), bytesOf(batch.t));
+  return writeTimes(batch.t);
+}
+
+/// The t that a flow was trained at is a real number, else a whole one.
+llvm::Error Trainer::writeTimes(llvm::ArrayRef<double> times) {
+  unsigned global = *executor->findGlobal(training->given_t());
+  if (isFlow()) {
+    const std::vector<float> values(times.begin(), times.end());
+    return executor->write(global, bytesOf(llvm::ArrayRef(values)));
+  }
+  const std::vector<int64_t> values(times.begin(), times.end());
+  return executor->write(global, bytesOf(llvm::ArrayRef(values)));
+}
+
+llvm::Expected<std::vector<double>> Trainer::readTimes() {
+  auto widened = [](const auto &values) {
+    return std::vector<double>(values.begin(), values.end());
+  };
+  if (isFlow()) {
+    llvm::Expected<std::vector<float>> t = readValues<float>(training->t());
+    if (!t)
+      return t.takeError();
+    return widened(*t);
+  }
+  llvm::Expected<std::vector<int64_t>> t = readValues<int64_t>(training->t());
+  if (!t)
+    return t.takeError();
+  return widened(*t);
 }
 
 /// Adds the losses of the first `count` samples of a micro-batch up.
@@ -192,7 +221,7 @@ llvm::Error Trainer::readLosses(const Batch &batch, int64_t count,
   llvm::Expected<std::vector<float>> mse = readValues<float>(training->mse());
   if (!mse)
     return mse.takeError();
-  llvm::Expected<std::vector<int64_t>> t = readValues<int64_t>(training->t());
+  llvm::Expected<std::vector<double>> t = readTimes();
   if (!t)
     return t.takeError();
   std::vector<float> vb(mse->size());
@@ -206,7 +235,7 @@ llvm::Error Trainer::readLosses(const Batch &batch, int64_t count,
     double loss = static_cast<double>((*mse)[i]) + vb[i];
     result.mse += (*mse)[i];
     result.vb += vb[i];
-    result.byTime.add((*t)[i], training->timesteps(), loss);
+    result.byTime.add((*t)[i], isFlow() ? 1 : training->timesteps(), loss);
     if (!std::isfinite(loss))
       result.badSamples.push_back(batch.samples[i]);
   }

@@ -98,7 +98,10 @@ private:
         training(&executor.metadata().training()) {}
   llvm::Error findSteps();
   llvm::Error fillTables();
+  bool isFlow() const { return training->schedule() == "flow"; }
   llvm::Error writeBatch(const Batch &batch);
+  llvm::Error writeTimes(llvm::ArrayRef<double> times);
+  llvm::Expected<std::vector<double>> readTimes();
   llvm::Error readLosses(const Batch &batch, int64_t count, StepResult &result,
                          int64_t &samples);
   llvm::Error writeNumber(const std::string &global, int64_t value);

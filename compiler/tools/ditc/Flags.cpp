@@ -254,6 +254,39 @@ static Error readTraining(const InputArgList &arguments, dit::Mode mode,
   return readPattern(arguments, OPT_freeze, "freeze", training.freeze);
 }
 
+/// Reads what the model predicts. A flow's velocity and a flow's schedule go
+/// together: one of the flags is enough.
+static Error readPrediction(const InputArgList &arguments,
+                            dit::PipelineOptions &pipeline) {
+  const bool isFlow = arguments.getLastArgValue(OPT_prediction) == "flow" ||
+                      arguments.getLastArgValue(OPT_schedule) == "flow";
+  auto read = [&](Id id, StringRef flag, StringRef choices, StringRef otherwise,
+                  std::string &place) -> Error {
+    Expected<std::string> value =
+        choose(flag, arguments.getLastArgValue(id, otherwise), choices);
+    if (!value)
+      return value.takeError();
+    place = *value;
+    return Error::success();
+  };
+  if (Error error = read(OPT_schedule, "schedule", "ddpm-linear flow",
+                         isFlow ? "flow" : "ddpm-linear", pipeline.schedule))
+    return error;
+  if (Error error = read(OPT_prediction, "prediction", "eps v flow",
+                         isFlow ? "flow" : "eps", pipeline.prediction))
+    return error;
+  if (Error error = read(OPT_learned_sigma, "learned-sigma", "auto yes no",
+                         "auto", pipeline.learnedSigma))
+    return error;
+  if ((pipeline.prediction == "flow") != (pipeline.schedule == "flow"))
+    return failure(Exit::Contradiction,
+                   "--prediction " + pipeline.prediction + " and --schedule " +
+                       pipeline.schedule +
+                       ": a flow's velocity is told for the schedule flow "
+                       "alone; leave one of them out");
+  return Error::success();
+}
+
 /// Reads the flags that name a choice or a number into `flags`.
 static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
   auto text = [&](Id id, StringRef otherwise = "") {
@@ -283,18 +316,7 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
                       text(OPT_precision, pipeline.isForGpu ? "bf16" : "fp32"),
                       "fp32 bf16 fp16")))
     return error;
-  if (Error error = take(pipeline.schedule,
-                         choose("schedule", text(OPT_schedule, "ddpm-linear"),
-                                "ddpm-linear flow")))
-    return error;
-  if (Error error =
-          take(pipeline.prediction,
-               choose("prediction", text(OPT_prediction, "eps"), "eps v flow")))
-    return error;
-  if (Error error =
-          take(pipeline.learnedSigma,
-               choose("learned-sigma", text(OPT_learned_sigma, "auto"),
-                      "auto yes no")))
+  if (Error error = readPrediction(arguments, pipeline))
     return error;
   if (arguments.hasArg(OPT_emit))
     if (Error error = take(flags.emit, choose("emit", text(OPT_emit),
@@ -360,6 +382,12 @@ static Error readMode(const InputArgList &arguments, dit::Flags &flags) {
   }
   if (Error error = readTraining(arguments, pipeline.mode, pipeline.training))
     return error;
+  if (pipeline.mode == dit::Mode::Train && pipeline.learnedSigma == "yes" &&
+      pipeline.prediction != "eps")
+    return failure(
+        Exit::Contradiction,
+        "--learned-sigma yes is trained with --prediction eps, not " +
+            pipeline.prediction + ": the variance's loss is one of the noise");
   if (pipeline.training.lowResidual && pipeline.precision != "bf16")
     return failure(Exit::Contradiction,
                    "--residual bf16 goes with --precision bf16, not " +

@@ -138,6 +138,7 @@ static Error loadBuiltIn(Flags &flags, mlir::ModuleOp module) {
   if (!config)
     return failure(Exit::Usage, toString(config.takeError()));
   PipelineOptions &pipeline = flags.compile.pipeline;
+  config->realTime = pipeline.prediction == "flow";
   if (!flags.modeGiven)
     pipeline.mode = Mode::Sample;
   bool sample = pipeline.mode == Mode::Sample;
@@ -223,10 +224,50 @@ static Error checkPatterns(const TrainingOptions &training,
   return Error::success();
 }
 
+/// What a train plan's --prediction needs of the model: real times for a flow,
+/// the noise for a variance.
+static Error checkPrediction(const PipelineOptions &pipeline,
+                             mlir::ModuleOp module) {
+  auto model = module.lookupSymbol<mlir::func::FuncOp>("forward");
+  if (pipeline.mode != Mode::Train || pipeline.prediction == "eps" || !model)
+    return Error::success();
+  auto typeOf = [](mlir::TypeRange types, int64_t index) {
+    return index >= 0 && index < static_cast<int64_t>(types.size())
+               ? dyn_cast<mlir::RankedTensorType>(types[index])
+               : mlir::RankedTensorType();
+  };
+  mlir::RankedTensorType time =
+      typeOf(model.getArgumentTypes(), pipeline.timestep);
+  if (pipeline.prediction == "flow" && time &&
+      !isa<mlir::FloatType>(time.getElementType()))
+    return failure(Exit::Contradiction,
+                   "--prediction flow tells the model 1000 t, which is not "
+                   "whole, but it takes whole timesteps: export it with a "
+                   "timestep of float32");
+  mlir::RankedTensorType picture =
+      typeOf(model.getArgumentTypes(), std::max<int64_t>(pipeline.picture, 0));
+  mlir::RankedTensorType said = typeOf(model.getResultTypes(), 0);
+  if (pipeline.learnedSigma == "auto" && picture && said &&
+      picture.getRank() == 4 && said.getRank() == 4 &&
+      said.getDimSize(1) == 2 * picture.getDimSize(1))
+    return failure(
+        Exit::Contradiction,
+        "--prediction " + pipeline.prediction + ": the model gives " +
+            Twine(said.getDimSize(1)) + " channels for " +
+            Twine(picture.getDimSize(1)) +
+            ", so it predicts a variance, which is trained with --prediction "
+            "eps: --learned-sigma no trains the first " +
+            Twine(picture.getDimSize(1)) +
+            " alone, and of built-in models sigma=0 has no others");
+  return Error::success();
+}
+
 Error dit::loadModel(Flags &flags, mlir::ModuleOp module) {
   bool builtIn = StringRef(flags.model).starts_with("dit:");
   if (Error error =
           builtIn ? loadBuiltIn(flags, module) : loadOnnx(flags, module))
+    return error;
+  if (Error error = checkPrediction(flags.compile.pipeline, module))
     return error;
   if (Error error = checkPatterns(flags.compile.pipeline.training, module))
     return error;

@@ -211,4 +211,50 @@ TEST_F(LossTest, WithoutLearnedSigmaIsTheMeanSquare) {
               1e-14);
 }
 
+/// Times [batch], pictures and an output to x_t, mse, total and the gradient.
+TEST_F(LossTest, Flow) {
+  OpBuilder builder(&context);
+  Location loc = builder.getUnknownLoc();
+  Type f64 = builder.getF64Type();
+  auto picture = RankedTensorType::get({batch, channels, size, size}, f64);
+  auto perSample = RankedTensorType::get({batch}, f64);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(
+      builder, loc, "flow",
+      builder.getFunctionType({picture, picture, picture, perSample}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  ValueRange in = function.getArguments();
+  LossInputs inputs;
+  inputs.output = in[0];
+  inputs.target = createFlowVelocity(builder, loc, in[1], in[2]);
+  Losses losses = createLoss(builder, loc, inputs);
+  auto gradients = differentiate(builder, losses.total, in[0]);
+  ASSERT_TRUE(succeeded(gradients));
+  SmallVector<Value> results{
+      createFlowPicture(builder, loc, in[3], in[1], in[2]), losses.mse,
+      losses.total, (*gradients)[0]};
+  func::ReturnOp::create(builder, loc, results);
+  function.setType(
+      builder.getFunctionType(in.getTypes(), ValueRange(results).getTypes()));
+  ASSERT_TRUE(succeeded(verify(*module)));
+
+  Numbers output = RandomNumbers(6).draw(batch * pixels, -2, 2);
+  Numbers times = RandomNumbers(7).draw(batch, 0, 1);
+  std::vector<Numbers> got = evaluate(function, {output, x0, noise, times});
+  double total = 0;
+  for (int64_t n = 0; n < batch; ++n) {
+    double mse = 0;
+    for (int64_t i = n * pixels; i < (n + 1) * pixels; ++i) {
+      EXPECT_NEAR(got[0][i], (1 - times[n]) * x0[i] + times[n] * noise[i],
+                  1e-14);
+      double excess = output[i] - (noise[i] - x0[i]);
+      mse += excess * excess / pixels;
+      EXPECT_NEAR(got[3][i], 2 * excess / (pixels * batch), 1e-14);
+    }
+    EXPECT_NEAR(got[1][n], mse, 1e-12 * mse);
+    total += mse / batch;
+  }
+  EXPECT_NEAR(got[2][0], total, 1e-12 * total);
+}
+
 } // namespace

@@ -1,11 +1,15 @@
 // RUN: not dit-opt %s --dit-program-train=prediction=flow 2>&1 | FileCheck %s --check-prefix=FLOW
+// RUN: not dit-opt %s --dit-program-train="prediction=flow schedule=flow learned-sigma=no" 2>&1 | FileCheck %s --check-prefix=WHOLE
+// RUN: not dit-opt %s --dit-program-train=prediction=x0 2>&1 | FileCheck %s --check-prefix=PREDICTION
 // RUN: not dit-opt %s --dit-program-train=prediction=v 2>&1 | FileCheck %s --check-prefix=VARIANCE
 // RUN: not dit-opt %s --dit-program-train=classes=12 2>&1 | FileCheck %s --check-prefix=CLASSES
 // RUN: not dit-opt %s --dit-program-train=learned-sigma=perhaps 2>&1 | FileCheck %s --check-prefix=SIGMA
 // RUN: dit-opt %s --dit-program-train="prediction=v learned-sigma=no" | FileCheck %s --check-prefix=VELOCITY
 
-// FLOW: is to be trained as a flow, which has no loss yet
-// VARIANCE: predicts its variance, whose loss needs prediction eps, not v
+// FLOW: prediction flow does not go with schedule ddpm-linear
+// WHOLE: takes whole timesteps ('i64'), but a flow tells it 1000 t, which is not whole
+// PREDICTION: prediction must be eps, v or flow, not 'x0'
+// VARIANCE: predicts its variance, whose loss needs prediction eps, not v: --learned-sigma no trains the first 1 of its 2 channels alone
 // CLASSES: has a label table of 11 rows, too few for 12 classes
 // SIGMA: learned sigma must be auto, yes or no, not 'perhaps'
 

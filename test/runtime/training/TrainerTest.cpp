@@ -73,7 +73,8 @@ private:
   bool given;
   int64_t at;
   std::vector<float> pictures, noise;
-  std::vector<int64_t> labels, samples, t;
+  std::vector<double> t;
+  std::vector<int64_t> labels, samples;
 };
 
 /// The plan on a device, and its trainer.
