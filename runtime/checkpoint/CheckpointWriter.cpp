@@ -7,15 +7,17 @@ using namespace dit::runtime;
 CheckpointWriter::~CheckpointWriter() { llvm::consumeError(finish()); }
 
 llvm::Error CheckpointWriter::finish() {
-  if (!thread.joinable())
+  if (!writing.valid())
     return llvm::Error::success();
-  thread.join();
-  llvm::Error error = std::move(*result);
-  result.reset();
-  if (error)
+  if (llvm::Error error = writing.get())
     return error;
   written = startedStep;
   return llvm::Error::success();
+}
+
+bool CheckpointWriter::isDoneWithin(std::chrono::milliseconds limit) const {
+  return !writing.valid() ||
+         writing.wait_for(limit) == std::future_status::ready;
 }
 
 llvm::Error CheckpointWriter::start(Manifest manifest,
@@ -23,14 +25,15 @@ llvm::Error CheckpointWriter::start(Manifest manifest,
   if (llvm::Error error = finish())
     return error;
   startedStep = manifest.step;
-  thread = std::thread([this, manifest = std::move(manifest),
-                        files = std::move(files)]() mutable {
+  auto write = [this, manifest = std::move(manifest),
+                files = std::move(files)]() mutable -> llvm::Error {
     llvm::Error error = run.write(std::move(manifest), files);
     // The copies of the values are no longer needed.
     files.clear();
     if (!error && keep)
       error = run.keepNewest(keep);
-    result.emplace(std::move(error));
-  });
+    return error;
+  };
+  writing = std::async(std::launch::async, std::move(write));
   return llvm::Error::success();
 }

@@ -4,7 +4,8 @@
 
 #include "runtime/checkpoint/RunFolder.h"
 
-#include <thread>
+#include <chrono>
+#include <future>
 
 namespace dit::runtime {
 
@@ -21,6 +22,10 @@ public:
   /// checkpoint before and returns what went wrong with it.
   llvm::Error start(Manifest manifest, std::vector<TensorFile> files);
 
+  /// Waits at most `limit`; whether nothing is being written any more. What
+  /// went wrong finish() and start() say.
+  bool isDoneWithin(std::chrono::milliseconds limit) const;
+
   /// Waits for what is being written, and returns what went wrong with it.
   llvm::Error finish();
 
@@ -30,8 +35,7 @@ public:
 private:
   RunFolder &run;
   int64_t keep;
-  std::thread thread;
-  std::optional<llvm::Error> result; // of the thread; looked at after joining
+  std::future<llvm::Error> writing; // valid from start() to finish()
   int64_t startedStep = 0;
   std::optional<int64_t> written;
 };

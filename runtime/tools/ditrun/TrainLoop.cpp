@@ -20,6 +20,11 @@ using Clock = std::chrono::steady_clock;
 /// The steps of a run that --trace shows: the first ones load libraries.
 static constexpr int64_t tracedFrom = 2, tracedSteps = 3;
 
+/// How long the step that follows a save waits for the write before it counts.
+/// A kill loses no more than the steps between two saves where writes are
+/// shorter; those of large models are longer, and not worth waiting for.
+static constexpr std::chrono::milliseconds writeGrace(100);
+
 /// What --on-nan and --nan-limit say where they are not given.
 static constexpr int64_t defaultNanLimit = 10;
 
@@ -53,6 +58,13 @@ llvm::Error TrainLoop::save() {
                                                       trainer.parameters())))
     return explain(std::move(error));
   return llvm::Error::success();
+}
+
+/// Called when the step after the save of step `lastSaved` was computed.
+void TrainLoop::awaitWrite() {
+  if (manifest.step == lastSaved && !writer.isDoneWithin(writeGrace))
+    terminal.detail("the checkpoint of step " + llvm::Twine(lastSaved) +
+                    " is still being written; the steps go on");
 }
 
 //===----------------------------------------------------------------------===//
@@ -231,6 +243,7 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
     llvm::Expected<StepResult> result = oneStep();
     if (!result)
       return explain(result.takeError());
+    awaitWrite();
     ++manifest.step;
     manifest.samples += globalBatch;
     bool last = manifest.step == steps;

@@ -11,6 +11,14 @@
 namespace dit::runtime {
 
 /// A run, from its first step to its last or until it is stopped.
+///
+///   step S           computed, logged, then saved: copied, and written by a
+///                    thread of its own
+///   step S + 1       computed while that goes on; logged when it is done, or
+///                    after 100 ms
+///
+/// A kill loses at most the steps between two saves, and where a write takes
+/// longer, those that were done during it.
 class TrainLoop {
 public:
   /// Where a run begins.
@@ -40,6 +48,7 @@ public:
 
 private:
   llvm::Error save();
+  void awaitWrite();
   llvm::Error explain(llvm::Error error);
   std::string describeBad(const StepResult &result) const;
   llvm::Error judge(const StepResult &result);
