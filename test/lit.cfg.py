@@ -24,6 +24,8 @@ ptxas = shutil.which("ptxas") or shutil.which("/usr/local/cuda/bin/ptxas")
 if ptxas:
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
+# The folder of our binaries, for scripts that also run without a build.
+config.substitutions.append(("%bin", config.dit_bin_dir))
 tools = ["dit-opt", "ditc", "ditrun", "make-hand-plan", "emit-ptx", "FileCheck", "not", "split-file", "count"]
 tool_dirs = [config.dit_bin_dir, config.llvm_tools_dir]
 llvm_config.add_tool_substitutions(tools, tool_dirs)
