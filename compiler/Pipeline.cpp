@@ -164,8 +164,7 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       functions->addPass(createRecomputeNorms());
       functions->addPass(createCSEPass());
     }
-    functions->addPass(
-        createSplitReductions({.columnSums = !options.isForGpu}));
+    functions->addPass(createSplitReductions());
     functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
     if (options.isForGpu) {
@@ -173,6 +172,7 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       functions = &manager.nest<func::FuncOp>();
     }
     functions->addPass(createFormKernels({.report = report}));
+    functions->addPass(createHoistReductions());
     // GPU libraries have no gates, and no packed weights.
     if (!options.isForGpu)
       functions->addPass(createFuseGatedResidual({.report = report}));

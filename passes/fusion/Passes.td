@@ -93,9 +93,9 @@ def RecomputeNorms : Dit_FusionPass<"dit-recompute-norms"> {
 def SplitReductions : Dit_FusionPass<"dit-split-reductions"> {
   let summary = "make reductions such that kernels have";
   let description = [{
-    A kernel reduces its rows, adds few terms at each point, or, with
-    `column-sums`, adds runs of its rows beside what else it makes of them: the
-    gradients of biases and modulations, whose operands a kernel has at hand.
+    A kernel reduces its rows, adds few terms at each point, or adds runs of its
+    rows beside what else it makes of them: the gradients of biases and
+    modulations, whose operands a kernel has at hand.
     Reshapes cost nothing, because kernels pull through them.
 
     ```mlir
@@ -112,10 +112,6 @@ def SplitReductions : Dit_FusionPass<"dit-split-reductions"> {
     that the stages are not rounded. Before dit-form-kernels, which knows no
     other reductions.
   }];
-  let options = [
-    Option<"columnSums", "column-sums", "bool", "false",
-           "kernels of the target have sums of their rows as results">
-  ];
 }
 
 def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
@@ -193,6 +189,28 @@ def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
     A function's kernels are put in the order in which their results are needed.
   }];
   let options = [Dit_ReportOption];
+}
+
+def HoistReductions : Dit_FusionPass<"dit-hoist-reductions"> {
+  let summary = "run kernels that shrink their operands as early as they can";
+  let description = [{
+    After dit-form-kernels: a kernel whose results are a quarter of its largest
+    operand, or less, moves to where its last operand is made. In a training
+    step the bias gradients are the last ops, and without this every layer's
+    gradient would be kept until then.
+
+    ```mlir
+    %d = dit.matmul … : tensor<16384x4608xbf16>
+    … the layers before …
+    %b = dit.kernel "sum" (%d) : tensor<4608xf32>
+    ```
+    becomes
+    ```mlir
+    %d = dit.matmul … : tensor<16384x4608xbf16>
+    %b = dit.kernel "sum" (%d) : tensor<4608xf32>
+    … the layers before …
+    ```
+  }];
 }
 
 def FuseGatedResidual : Dit_FusionPass<"dit-fuse-gated-residual"> {

@@ -56,8 +56,7 @@ struct Stretch {
 
 class Splitter {
 public:
-  Splitter(ReduceOp op, bool columnSums)
-      : op(op), builder(op), columnSums(columnSums) {}
+  explicit Splitter(ReduceOp op) : op(op), builder(op) {}
 
   void run();
 
@@ -74,7 +73,6 @@ private:
 
   ReduceOp op;
   OpBuilder builder;
-  bool columnSums;
 };
 } // namespace
 
@@ -142,8 +140,8 @@ Value Splitter::reduceColumns(Value input, int64_t innermost) {
   int64_t run = findDivisor(innermost, longestRun);
   if (run < shortestRun)
     run = findDivisor(length, longestRun);
-  bool isPartial = columnSums && run >= shortestRun &&
-                   rows >= fewestRuns * run && inner <= widestSums;
+  bool isPartial =
+      run >= shortestRun && rows >= fewestRuns * run && inner <= widestSums;
   if (!isPartial)
     run = findDivisor(length, mostTerms);
   if (!isPartial && (length <= mostTerms || run < shortestRun))
@@ -195,8 +193,6 @@ void Splitter::run() {
 
 namespace {
 struct SplitReductions : dit::impl::SplitReductionsBase<SplitReductions> {
-  using SplitReductionsBase::SplitReductionsBase;
-
   void runOnOperation() override {
     SmallVector<ReduceOp> reductions;
     getOperation().walk([&](ReduceOp op) {
@@ -204,7 +200,7 @@ struct SplitReductions : dit::impl::SplitReductionsBase<SplitReductions> {
         reductions.push_back(op);
     });
     for (ReduceOp op : reductions)
-      Splitter(op, columnSums).run();
+      Splitter(op).run();
   }
 };
 } // namespace

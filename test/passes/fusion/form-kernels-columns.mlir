@@ -1,4 +1,4 @@
-// RUN: dit-opt %s --dit-split-reductions=column-sums=true --cse --dit-form-kernels --dit-verify-fused | FileCheck %s
+// RUN: dit-opt %s --dit-split-reductions --cse --dit-form-kernels --dit-verify-fused | FileCheck %s
 
 // adaLN backward is one pass over the rows: the gradients of shift, scale, gate
 // and of the bias of the branch are partial results of the kernel that makes
