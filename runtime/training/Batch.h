@@ -35,6 +35,13 @@ public:
   /// What people call a sample of the last micro-batches: its file, or its
   /// number in the data set.
   virtual std::string describe(int64_t sample) const = 0;
+
+  /// Samples that could not be read so far, for which others stood in.
+  virtual int64_t badSamples() const { return 0; }
+
+  /// The first of them since the last call, each with its name and what is
+  /// wrong with it.
+  virtual std::vector<std::string> takeComplaints() { return {}; }
 };
 
 } // namespace dit::runtime

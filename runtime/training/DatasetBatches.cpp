@@ -2,6 +2,7 @@
 
 #include "runtime/training/DatasetBatches.h"
 
+#include "runtime/data/Latents.h"
 #include "runtime/training/Order.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -9,11 +10,15 @@
 #include "llvm/ADT/Twine.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
 using dit::plan::failure;
+
+/// Bad samples that are told of one by one.
+static constexpr int64_t mostComplaints = 10;
 
 //===----------------------------------------------------------------------===//
 // One batch
@@ -29,9 +34,14 @@ int64_t DatasetBatches::indexOf(int64_t sample) const {
 llvm::Error DatasetBatches::noteBad(int64_t index, llvm::Error why) {
   auto [code, text] = plan::describe(std::move(why));
   std::lock_guard<std::mutex> lock(mutex);
-  if (bad.insert(index).second && bad.size() == 1)
-    firstBad = text;
+  bool known = !bad.insert(index).second;
   int64_t count = bad.size(), size = dataset->size();
+  if (!known && count == 1)
+    firstBad = text;
+  if (!known && count <= mostComplaints)
+    complaints.push_back(
+        dataset->describe(index) + ": " + text +
+        (count == mostComplaints ? "; more of them are only counted" : ""));
   if (count * 1000 <= size)
     return llvm::Error::success();
   constexpr int64_t listed = 8;
@@ -64,12 +74,17 @@ llvm::Error DatasetBatches::fill(Slot &slot, int64_t first) {
   slot.pictures.resize(options.batch * elements);
   slot.labels.resize(options.batch);
   slot.samples.resize(options.batch);
+  bool isDrawn = dataset->isDistribution();
+  std::vector<float> moments(isDrawn ? 2 * elements : 0);
   for (int64_t i = 0; i != options.batch; ++i) {
     int64_t sample = first + i;
     llvm::MutableArrayRef<float> to(&slot.pictures[i * elements], elements);
-    llvm::Expected<int64_t> label = readSample(sample, to);
+    llvm::Expected<int64_t> label =
+        readSample(sample, isDrawn ? llvm::MutableArrayRef(moments) : to);
     if (!label)
       return label.takeError();
+    if (isDrawn)
+      drawLatent(moments, options.latentScale, options.seed, sample, to);
     slot.labels[i] = *label;
     slot.samples[i] = sample;
     if (options.mirror && isMirrored(options.seed, sample))
@@ -177,4 +192,9 @@ std::string DatasetBatches::describe(int64_t sample) const {
 int64_t DatasetBatches::badSamples() const {
   std::lock_guard<std::mutex> lock(mutex);
   return bad.size();
+}
+
+std::vector<std::string> DatasetBatches::takeComplaints() {
+  std::lock_guard<std::mutex> lock(mutex);
+  return std::exchange(complaints, {});
 }

@@ -29,8 +29,9 @@ struct BatchingOptions {
   int64_t batch = 1;   // samples of a batch
   int64_t perStep = 1; // samples of a step: what an epoch has whole ones of
   uint64_t seed = 0;
-  bool shuffle = true; // else in the set's order, again and again
-  bool mirror = true;  // every other picture, at random
+  bool shuffle = true;    // else in the set's order, again and again
+  bool mirror = true;     // every other picture, at random
+  double latentScale = 1; // of samples that are drawn from distributions
   unsigned threads = 2;
   unsigned ahead = 4; // batches kept beside the one in use
 };
@@ -52,8 +53,8 @@ public:
   llvm::Expected<Batch> next() override;
   std::string describe(int64_t sample) const override;
 
-  /// Samples of the set that could not be read so far.
-  int64_t badSamples() const;
+  int64_t badSamples() const override;
+  std::vector<std::string> takeComplaints() override;
 
 private:
   struct Slot {
@@ -89,6 +90,7 @@ private:
   bool stopping = false;
   std::set<int64_t> bad;
   std::string firstBad; // why the first of them could not be read
+  std::vector<std::string> complaints; // of the first few, not yet taken
 };
 
 } // namespace dit::runtime

@@ -205,6 +205,7 @@ static TrainLoop::Watcher evaluator(const Options &options, Trainer &trainer,
     llvm::Expected<std::optional<std::pair<double, double>>> result =
         trainer.evaluate(*data.source, data.samples,
                          [] { return !stopRequested(); });
+    warnOfBadSamples(*data.source, terminal);
     if (!result)
       return result.takeError();
     if (!*result)

@@ -2,6 +2,7 @@
 
 #include "runtime/tools/ditrun/TrainData.h"
 
+#include "runtime/data/Latents.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/training/DatasetBatches.h"
 #include "runtime/training/GivenBatches.h"
@@ -74,7 +75,14 @@ openBatches(llvm::StringRef flag, llvm::StringRef path, DatasetPart part,
       openDataset(path, options.training.dataset, part, shape);
   if (!dataset)
     return plan::within(dataset.takeError(), flag);
+  if (options.training.latentScale && !(*dataset)->isDistribution())
+    return failure(Exit::Contradiction,
+                   "--latent-scale is for latents kept as means and "
+                   "deviations; what " +
+                       flag + " has is taken as it is: leave it out");
   BatchingOptions batching;
+  batching.latentScale =
+      options.training.latentScale.value_or(defaultLatentScale);
   batching.batch = training.batch();
   batching.perStep = perStep;
   batching.seed = options.seed.value_or(0);
@@ -136,4 +144,9 @@ dit::runtime::openEvaluationData(const Options &options,
     return batches.takeError();
   int64_t samples = (*batches)->size();
   return EvaluationData{std::move(*batches), samples};
+}
+
+void dit::runtime::warnOfBadSamples(BatchSource &source, Terminal &terminal) {
+  for (const std::string &complaint : source.takeComplaints())
+    terminal.warn(complaint + "; another sample stands in");
 }

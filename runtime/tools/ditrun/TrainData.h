@@ -4,6 +4,7 @@
 
 #include "runtime/plan/plan.pb.h"
 #include "runtime/tools/ditrun/Options.h"
+#include "runtime/tools/ditrun/Terminal.h"
 #include "runtime/training/Batch.h"
 
 #include <memory>
@@ -31,6 +32,9 @@ struct EvaluationData {
 /// Opens what --eval-data says, or the test part of --data.
 llvm::Expected<EvaluationData>
 openEvaluationData(const Options &options, const proto::Training &training);
+
+/// Warns of samples that a source could not read since the last call.
+void warnOfBadSamples(BatchSource &source, Terminal &terminal);
 
 } // namespace dit::runtime
 

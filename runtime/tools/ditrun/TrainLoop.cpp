@@ -3,6 +3,7 @@
 #include "runtime/tools/ditrun/TrainLoop.h"
 
 #include "runtime/plan/Memory.h"
+#include "runtime/tools/ditrun/TrainData.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -241,6 +242,7 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
   Clock::time_point start = lastTime = Clock::now();
   while (manifest.step < steps && !stopRequested()) {
     llvm::Expected<StepResult> result = oneStep();
+    warnOfBadSamples(source, terminal);
     if (!result)
       return explain(result.takeError());
     awaitWrite();
@@ -274,6 +276,9 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
                               printSeconds(seconds),
                               done * globalBatch / seconds,
                               smoothedWeight ? smoothed / smoothedWeight : 0));
+  if (int64_t bad = source.badSamples())
+    terminal.note(llvm::Twine(bad) +
+                  " samples could not be read; others stood in for them");
   terminal.clear();
   if (!run.checkpoints().empty())
     llvm::outs() << run.checkpoints().front().path << "\n";

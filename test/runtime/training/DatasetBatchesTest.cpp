@@ -2,8 +2,10 @@
 
 #include "runtime/training/DatasetBatches.h"
 
+#include "runtime/diffusion/Philox.h"
 #include "runtime/training/Order.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <gtest/gtest.h>
@@ -64,6 +66,48 @@ static std::unique_ptr<DatasetBatches> open(std::unique_ptr<Dataset> dataset,
   auto batches = DatasetBatches::create(std::move(dataset), shape, options);
   EXPECT_TRUE(bool(batches));
   return std::move(*batches);
+}
+
+namespace {
+
+/// Sample i is normal with mean i and deviation 1 + i / 100.
+class Distributions : public Dataset {
+public:
+  int64_t size() const override { return 8; }
+  bool mirrors() const override { return false; }
+  bool isDistribution() const override { return true; }
+  llvm::Expected<int64_t>
+  read(int64_t index, llvm::MutableArrayRef<float> sample) const override {
+    EXPECT_EQ(sample.size(), 12u);
+    for (size_t i = 0; i != sample.size(); ++i)
+      sample[i] = static_cast<float>(i < 6 ? index : 1 + index / 100.0);
+    return index;
+  }
+  std::string describe(int64_t index) const override {
+    return std::to_string(index);
+  }
+};
+
+} // namespace
+
+// Every epoch has new noise, and it is a sample's own in any order of reading.
+TEST(DatasetBatchesTest, DrawsFromDistributions) {
+  BatchingOptions options = batching();
+  options.latentScale = 0.25;
+  auto source = open(std::make_unique<Distributions>(), options);
+  ASSERT_FALSE(bool(source->seek(4)));
+  for (int64_t first = 4; first != 24; first += 4) {
+    llvm::Expected<Batch> batch = source->next();
+    ASSERT_TRUE(bool(batch));
+    for (int64_t i = 0; i != 4; ++i)
+      for (uint32_t at = 0; at != 6; ++at) {
+        float index = static_cast<float>(batch->labels[i]);
+        EXPECT_FLOAT_EQ(batch->pictures[i * 6 + at],
+                        (index + (1 + index / 100) *
+                                     normal(3, at, first + i, 0, LatentNoise)) *
+                            0.25f);
+      }
+  }
 }
 
 TEST(DatasetBatchesTest, OrderMirroringAndWholeSteps) {
@@ -166,6 +210,25 @@ TEST(DatasetBatchesTest, BadSamplesAreReplacedAndCounted) {
   }
   EXPECT_EQ(replaced, 2);
   EXPECT_EQ(source->badSamples(), 2);
+  std::vector<std::string> complaints = source->takeComplaints();
+  std::sort(complaints.begin(), complaints.end());
+  EXPECT_EQ(complaints,
+            (std::vector<std::string>{"sample-7: broken", "sample-8: broken"}));
+  EXPECT_TRUE(source->takeComplaints().empty());
+}
+
+TEST(DatasetBatchesTest, TellsOfTenBadSamplesOnly) {
+  std::set<int64_t> bad;
+  for (int64_t i = 0; i != 12; ++i)
+    bad.insert(i * 997);
+  auto source = open(std::make_unique<CountedSamples>(12000, bad), batching());
+  for (int64_t first = 0; first != 12000; first += 4)
+    llvm::cantFail(source->next());
+  EXPECT_EQ(source->badSamples(), 12);
+  std::vector<std::string> complaints = source->takeComplaints();
+  ASSERT_EQ(complaints.size(), 10u);
+  EXPECT_NE(complaints[9].find("more of them are only counted"),
+            std::string::npos);
 }
 
 TEST(DatasetBatchesTest, TooManyBadSamplesAreNamed) {
