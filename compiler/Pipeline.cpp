@@ -103,6 +103,10 @@ static void addProgramTrain(OpPassManager &manager,
   train.epsilon = training.epsilon;
   train.weightDecay = training.weightDecay;
   train.clip = training.clip;
+  train.timestepSampling = training.timestepSampling;
+  train.logitMean = training.logitMean;
+  train.logitDeviation = training.logitDeviation;
+  train.minSnr = training.minSnr;
   train.emaDecay = training.emaDecay;
   manager.addPass(createProgramTrain(train));
 }

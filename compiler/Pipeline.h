@@ -36,6 +36,9 @@ struct TrainingOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weightDecay = 0;
   double clip = 0; // largest norm of the gradients; 0: any
+  std::string timestepSampling = "uniform"; // or logit-normal
+  double logitMean = 0, logitDeviation = 1; // of t's logit, where it is normal
+  double minSnr = 0; // gamma of min-SNR's weights; 0: none
   double emaDecay = 0.9999;
 };
 

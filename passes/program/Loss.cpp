@@ -171,6 +171,30 @@ Value dit::createFlowVelocity(OpBuilder &builder, Location loc, Value x0,
   return arith::SubFOp::create(builder, loc, noise, x0);
 }
 
+/// Without a division where there is no signal, or no noise: with a = √ᾱ and
+/// s = √(1 − ᾱ) these are min(a², γ s²), and min(1, γ s² / a²).
+Value dit::createSnrWeights(OpBuilder &builder, Location loc, Value rows,
+                            double gamma, bool saysVelocity) {
+  auto square = [&](DiffusionColumn column) -> Value {
+    Value slice =
+        createSlice(builder, loc, rows, 1, static_cast<int64_t>(column), 1);
+    Value value =
+        createReshape(builder, loc, slice, {getTensorType(rows).getDimSize(0)});
+    return arith::MulFOp::create(builder, loc, value, value);
+  };
+  Value signal = square(DiffusionColumn::SqrtAbar);
+  Value noise = square(DiffusionColumn::SqrtRest);
+  auto splat = [&](double value) {
+    return createSplat(builder, loc, getTensorType(noise), value);
+  };
+  Value limit = arith::MulFOp::create(builder, loc, noise, splat(gamma));
+  if (saysVelocity)
+    return arith::MinimumFOp::create(builder, loc, signal, limit);
+  return arith::MinimumFOp::create(
+      builder, loc, splat(1),
+      arith::DivFOp::create(builder, loc, limit, signal));
+}
+
 Losses dit::createLoss(OpBuilder &builder, Location loc,
                        const LossInputs &inputs) {
   RankedTensorType picture = getTensorType(inputs.target);

@@ -64,6 +64,12 @@ mlir::Value createFlowPicture(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value createFlowVelocity(mlir::OpBuilder &builder, mlir::Location loc,
                                mlir::Value x0, mlir::Value noise);
 
+/// Min-SNR's weights [B] of the mean square (Hang et al., 2023), of a model
+/// that says v, or the noise: min(SNR, gamma) / (SNR + 1), or / SNR, SNR = ᾱ/(1
+/// − ᾱ).
+mlir::Value createSnrWeights(mlir::OpBuilder &builder, mlir::Location loc,
+                             mlir::Value rows, double gamma, bool saysVelocity);
+
 /// What the loss is made of. Everything but the output and t has one float
 /// type, in which the loss is computed: fp32 in programs.
 struct LossInputs {

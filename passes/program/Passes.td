@@ -136,6 +136,12 @@ def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
 
         x_t = (1 − t) x0 + t noise,  loss = mean (noise − x0 − said)²
 
+    The uniform u in [0, 1) behind t, the time of a flow or a timestep floor(N u),
+    may be σ(mean + deviation · z) instead, z normal (`timestep-sampling`
+    logit-normal), and the square of eps and v be weighted by min(SNR, γ) / SNR
+    or / (SNR + 1) where gradients are made (`min-snr` γ). The losses that are
+    written have no weight, and @evaluate draws uniform t: so they compare.
+
     What is drawn depends on (`seed`, `step`, number of the sample): t from
     random stream 2, noise from 3, dropout from 4. In fp16 gradients are those
     of the loss times `loss_scale`.
@@ -157,6 +163,13 @@ def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
            "auto (where the model gives twice the channels), yes or no">,
     Option<"timesteps", "timesteps", "int64_t", "1000",
            "timesteps of the schedule; a flow's model is told t times this">,
+    Option<"timestepSampling", "timestep-sampling", "std::string", "\"uniform\"",
+           "how t is drawn: uniform or logit-normal">,
+    Option<"logitMean", "logit-mean", "double", "0.0", "mean of t's logit">,
+    Option<"logitDeviation", "logit-deviation", "double", "1.0",
+           "standard deviation of t's logit">,
+    Option<"minSnr", "min-snr", "double", "0.0",
+           "γ of min-SNR's weights of the mean square; 0: none">,
     Option<"beta1", "beta1", "double", "0.9", "AdamW: decay of the mean">,
     Option<"beta2", "beta2", "double", "0.999", "AdamW: decay of the squares">,
     Option<"epsilon", "eps", "double", "1e-8", "AdamW: added to the root">,

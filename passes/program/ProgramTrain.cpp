@@ -87,8 +87,27 @@ struct ProgramTrain : dit::impl::ProgramTrainBase<ProgramTrain> {
                        TrainOptions &options);
   LogicalResult chooseLoss(func::FuncOp model, const Denoiser &denoiser,
                            TrainOptions &options);
+  LogicalResult chooseTimes(func::FuncOp model, TrainOptions &options);
 };
 } // namespace
+
+/// Which t are drawn, and how much each of them weighs.
+LogicalResult ProgramTrain::chooseTimes(func::FuncOp model,
+                                        TrainOptions &options) {
+  if (!llvm::is_contained({"uniform", "logit-normal"}, timestepSampling))
+    return model.emitOpError("timestep sampling must be uniform or "
+                             "logit-normal, not '")
+           << timestepSampling << "'";
+  options.times.isLogitNormal = timestepSampling == "logit-normal";
+  options.times.mean = logitMean;
+  options.times.deviation = logitDeviation;
+  if (minSnr > 0 && options.prediction == "flow")
+    return model.emitOpError("is trained as a flow, which has no signal-to-"
+                             "noise weights: timestep sampling logit-normal "
+                             "does for flows what min-snr does for eps and v");
+  options.minSnr = minSnr;
+  return success();
+}
 
 LogicalResult ProgramTrain::chooseLoss(func::FuncOp model,
                                        const Denoiser &denoiser,
@@ -115,7 +134,7 @@ LogicalResult ProgramTrain::chooseLoss(func::FuncOp model,
            << " t, which is not whole: export it with a float timestep";
   options.prediction = prediction;
   options.schedule = schedule;
-  return success();
+  return chooseTimes(model, options);
 }
 
 /// Options given, or guessed from the model; contradictions are errors.

@@ -3,9 +3,20 @@
 
 #include "dialects/dit/Builders.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace dit;
+
+std::string dit::describeTimes(const TimeSampling &sampling) {
+  if (!sampling.isLogitNormal)
+    return "uniform";
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << llvm::format("logit-normal:%g,%g", sampling.mean, sampling.deviation);
+  return text;
+}
 
 Value dit::createTimes(OpBuilder &builder, Location loc,
                        const TimeSampling &sampling,

@@ -11,6 +11,8 @@
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
+#include <string>
+
 namespace dit {
 
 /// The distribution of u.
@@ -20,6 +22,9 @@ struct TimeSampling {
   bool isLogitNormal = false;
   double mean = 0, deviation = 1;
 };
+
+/// "uniform", or "logit-normal:0,1".
+std::string describeTimes(const TimeSampling &sampling);
 
 /// u, from the numbers that `draw` gives of one distribution.
 mlir::Value createTimes(mlir::OpBuilder &builder, mlir::Location loc,

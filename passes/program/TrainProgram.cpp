@@ -10,7 +10,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/program/Differentiate.h"
 #include "passes/program/Loss.h"
-#include "passes/program/TimeSampling.h"
 #include "passes/program/UpdateStep.h"
 
 using namespace mlir;
@@ -62,10 +61,10 @@ private:
   }
   Value draw(Distribution distribution, int64_t stream,
              ArrayRef<int64_t> shape);
-  Draws drawAll();
+  Draws drawAll(const TimeSampling &times);
   Value callModel(func::FuncOp model, Value x, const Draws &draws);
   LossInputs buildForward(func::FuncOp model, const Draws &draws);
-  Losses buildLoss(func::FuncOp model);
+  Losses buildLoss(func::FuncOp model, bool isEvaluation);
   DenseMap<GlobalOp, Value> mergeReads(func::FuncOp function);
   LogicalResult writeGradients(func::FuncOp step, Value loss, bool isFirst);
   void readAverages(func::FuncOp step);
@@ -153,7 +152,7 @@ Value TrainProgram::draw(Distribution distribution, int64_t stream,
 }
 
 /// t, noise and labels of each sample: as given, or drawn by its number.
-Draws TrainProgram::drawAll() {
+Draws TrainProgram::drawAll(const TimeSampling &times) {
   int64_t batch = denoiser.batch;
   Value flag = steps.read(useGiven);
   Value isGiven = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
@@ -161,7 +160,7 @@ Draws TrainProgram::drawAll() {
   Value isGivenEach = spread(isGiven, {batch});
 
   Value drawnT =
-      createTimes(builder, loc, TimeSampling(), [&](Distribution distribution) {
+      createTimes(builder, loc, times, [&](Distribution distribution) {
         return draw(distribution, timeStream, {batch});
       });
   if (!isFlow())
@@ -230,10 +229,14 @@ LossInputs TrainProgram::buildForward(func::FuncOp model, const Draws &draws) {
   return inputs;
 }
 
-/// Forward and loss of a micro-batch; writes its parts and t.
-Losses TrainProgram::buildLoss(func::FuncOp model) {
-  Draws draws = drawAll();
+/// Forward and loss of a micro-batch; writes its parts and t. Evaluations draw
+/// uniform times, so that their losses compare however a run draws.
+Losses TrainProgram::buildLoss(func::FuncOp model, bool isEvaluation) {
+  Draws draws = drawAll(isEvaluation ? TimeSampling() : options.times);
   LossInputs inputs = buildForward(model, draws);
+  if (options.minSnr > 0)
+    inputs.weight = createSnrWeights(builder, loc, inputs.rows, options.minSnr,
+                                     options.prediction == "v");
   Losses losses = createLoss(builder, loc, inputs);
   steps.write(losses.mse, mse);
   if (vb)
@@ -310,7 +313,7 @@ void TrainProgram::readAverages(func::FuncOp function) {
 LogicalResult TrainProgram::buildMicroBatch(StringRef name, func::FuncOp model,
                                             Gradients gradients) {
   func::FuncOp function = steps.beginStep(name, name);
-  Losses losses = buildLoss(model);
+  Losses losses = buildLoss(model, gradients == Gradients::None);
   if (gradients == Gradients::None) {
     readAverages(function);
     for (auto stop :
@@ -341,6 +344,8 @@ void TrainProgram::describe() {
   set("prediction", builder.getStringAttr(options.prediction));
   set("schedule", builder.getStringAttr(options.schedule));
   set("timesteps", integer(options.timesteps));
+  set("timestep_sampling", builder.getStringAttr(describeTimes(options.times)));
+  set("min_snr", real(options.minSnr));
   for (auto [name, global] :
        std::initializer_list<std::pair<StringRef, GlobalOp>>{
            {"pictures", pictures},

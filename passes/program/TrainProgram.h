@@ -3,6 +3,7 @@
 #define PASSES_PROGRAM_TRAINPROGRAM_H
 
 #include "passes/program/Denoiser.h"
+#include "passes/program/TimeSampling.h"
 
 #include <string>
 
@@ -26,6 +27,8 @@ struct TrainOptions {
   std::string schedule;   ///< ddpm-linear; of a flow flow
   /// Of the schedule; a flow's model is told t times this.
   int64_t timesteps = 1000;
+  TimeSampling times;
+  double minSnr = 0;       ///< γ of min-SNR's weights; 0: none
   bool scalesLoss = false; ///< fp16: gradients are of loss · loss_scale
   TrainDefaults defaults;
 };

@@ -32,7 +32,7 @@ static std::string printPlace(const proto::Plan &plan,
 static void printGemm(const proto::Plan &plan, const proto::Gemm &gemm,
                       llvm::raw_ostream &os) {
   static constexpr const char *activations[] = {"", " gelu_tanh", " gelu_erf",
-                                                " silu"};
+                                                " silu", " gelu_tanh_grad"};
   os << "gemm " << gemm.m() << "x" << gemm.n() << "x" << gemm.k();
   if (gemm.batch() > 1)
     os << " batch " << gemm.batch() << " strides " << gemm.stride_a() << ","
@@ -61,6 +61,9 @@ static void printGemm(const proto::Plan &plan, const proto::Gemm &gemm,
   if (gemm.residual().space() != proto::Place::NONE)
     os << " residual " << printPlace(plan, gemm.residual()) << " ld "
        << gemm.residual_stride();
+  if (gemm.aux().space() != proto::Place::NONE)
+    os << " aux " << printPlace(plan, gemm.aux()) << " ld "
+       << gemm.aux_stride();
   if (gemm.workspace().space() != proto::Place::NONE)
     os << " workspace " << printPlace(plan, gemm.workspace());
 }
@@ -221,7 +224,12 @@ static void printTraining(const proto::Training &t, llvm::raw_ostream &os) {
      << t.height() << " x " << t.width() << ", " << t.classes()
      << " classes, prediction " << escaped(t.prediction()) << ", schedule "
      << escaped(t.schedule()) << (t.learned_sigma() ? ", learned sigma" : "")
-     << ", " << t.timesteps() << " timesteps\n  " << escaped(t.optimizer())
+     << ", " << t.timesteps() << " timesteps";
+  if (!t.timestep_sampling().empty())
+    os << ", t " << escaped(t.timestep_sampling());
+  if (t.min_snr() > 0)
+    os << llvm::format(", min-SNR %g", t.min_snr());
+  os << "\n  " << escaped(t.optimizer())
      << llvm::format(", learning rate %g, betas %g %g, eps %g, weight decay "
                      "%g, clip %g, ema %g, label dropout %g\n",
                      t.learning_rate(), t.beta1(), t.beta2(), t.epsilon(),

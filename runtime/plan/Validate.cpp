@@ -308,7 +308,7 @@ static llvm::Error checkDefaults(const proto::Training &training) {
   for (double value :
        {training.learning_rate(), training.beta1(), training.beta2(),
         training.epsilon(), training.weight_decay(), training.clip(),
-        training.ema_decay(), training.label_dropout()})
+        training.ema_decay(), training.label_dropout(), training.min_snr()})
     if (!(value >= 0 && value <= 1e30))
       return malformed("training: a default is negative or not finite");
   return llvm::Error::success();

@@ -49,6 +49,7 @@ private:
   llvm::Error check(const proto::Launch &launch) const;
   llvm::Error check(const proto::Gemm &gemm) const;
   llvm::Error checkEpilogue(const proto::Gemm &gemm) const;
+  llvm::Error checkAux(const proto::Gemm &gemm) const;
   llvm::Error checkFlash(const proto::Attention &attention) const;
   llvm::Error check(const proto::Attention &attention,
                     Access results = Access::Write) const;
@@ -176,7 +177,7 @@ llvm::Error Checker::check(const proto::Gemm &gemm) const {
 
 llvm::Error Checker::checkEpilogue(const proto::Gemm &gemm) const {
   if (gemm.activation() < proto::Gemm::IDENTITY ||
-      gemm.activation() > proto::Gemm::SILU)
+      gemm.activation() > proto::Gemm::GELU_TANH_GRAD)
     return malformed("unknown activation " + llvm::Twine(gemm.activation()));
   if (gemm.bias().space() != proto::Place::NONE)
     if (llvm::Error error = checkReach("bias", gemm.bias(), gemm.bias_type(),
@@ -199,9 +200,26 @@ llvm::Error Checker::checkEpilogue(const proto::Gemm &gemm) const {
                         {gemm.n(), 1}},
                        Access::Read))
       return error;
+  if (llvm::Error error = checkAux(gemm))
+    return error;
   if (gemm.workspace().space() != proto::Place::NONE)
     return checkPlace("workspace", gemm.workspace(), Access::Write);
   return llvm::Error::success();
+}
+
+llvm::Error Checker::checkAux(const proto::Gemm &gemm) const {
+  bool isRead = gemm.activation() == proto::Gemm::GELU_TANH_GRAD;
+  if (gemm.aux().space() == proto::Place::NONE && isRead)
+    return malformed("GELU's gradient without aux");
+  if (gemm.aux().space() == proto::Place::NONE)
+    return llvm::Error::success();
+  if (!isRead && gemm.activation() != proto::Gemm::GELU_TANH)
+    return malformed("aux without GELU or its gradient");
+  return checkReach("aux", gemm.aux(), gemm.c_type(),
+                    {{gemm.batch(), gemm.stride_c()},
+                     {gemm.m(), gemm.aux_stride()},
+                     {gemm.n(), 1}},
+                    isRead ? Access::Read : Access::Write);
 }
 
 llvm::Error Checker::checkParts(const proto::Attention &attention,

@@ -59,7 +59,8 @@ uint64_t dit::plan::instructionBytes(const proto::Plan &plan,
     int64_t weights = gemm.stride_b() ? gemm.batch() : 1;
     return gemm.batch() * gemm.m() * gemm.k() * bytesOf(gemm.a_type()) +
            weights * gemm.n() * gemm.k() * bytesOf(gemm.b_type()) +
-           gemm.batch() * gemm.m() * gemm.n() * bytesOf(gemm.c_type());
+           gemm.batch() * gemm.m() * gemm.n() * bytesOf(gemm.c_type()) *
+               (gemm.aux().space() == proto::Place::NONE ? 1 : 2);
   }
   case proto::Instruction::kAttention:
     return attentionBytes(instruction.attention());

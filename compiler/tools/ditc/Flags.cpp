@@ -191,6 +191,35 @@ static Error readPattern(const InputArgList &arguments, Id id, StringRef flag,
   return Error::success();
 }
 
+/// Reads "uniform" or "logit-normal[:MEAN,STD]".
+static Error readTimestepSampling(StringRef text,
+                                  dit::TrainingOptions &training) {
+  StringRef flag = "timestep-sampling";
+  auto [name, numbers] = text.split(':');
+  Expected<std::string> kind = choose(flag, name, "uniform logit-normal");
+  if (!kind)
+    return kind.takeError();
+  training.timestepSampling = *kind;
+  if (!text.contains(':'))
+    return Error::success();
+  auto [mean, deviation] = numbers.split(',');
+  if (*kind == "uniform" || deviation.empty())
+    return failure(Exit::Usage, "--timestep-sampling " + text +
+                                    ": expected uniform or logit-normal, or "
+                                    "logit-normal:MEAN,STD as in "
+                                    "logit-normal:0,1");
+  // Beyond these a float has no t but 0 and 1.
+  Expected<double> first = parseReal(flag, mean, -15, 15);
+  if (!first)
+    return first.takeError();
+  Expected<double> second = parseReal(flag, deviation, 0.001, 15);
+  if (!second)
+    return second.takeError();
+  training.logitMean = *first;
+  training.logitDeviation = *second;
+  return Error::success();
+}
+
 /// Reads the flags of training. They contradict every other mode.
 static Error readTraining(const InputArgList &arguments, dit::Mode mode,
                           dit::TrainingOptions &training) {
@@ -248,6 +277,12 @@ static Error readTraining(const InputArgList &arguments, dit::Mode mode,
     return error;
   if (Error error = read(OPT_ema, "ema", 0, 1, training.emaDecay))
     return error;
+  if (Error error = read(OPT_min_snr, "min-snr", 0, 1e6, training.minSnr))
+    return error;
+  if (arguments.hasArg(OPT_timestep_sampling))
+    if (Error error =
+            readTimestepSampling(text(OPT_timestep_sampling), training))
+      return error;
   if (Error error = readPattern(arguments, OPT_trainable, "trainable",
                                 training.trainable))
     return error;
@@ -388,6 +423,10 @@ static Error readMode(const InputArgList &arguments, dit::Flags &flags) {
         Exit::Contradiction,
         "--learned-sigma yes is trained with --prediction eps, not " +
             pipeline.prediction + ": the variance's loss is one of the noise");
+  if (pipeline.training.minSnr > 0 && pipeline.prediction == "flow")
+    return failure(Exit::Contradiction,
+                   "--min-snr weighs the noise of a schedule, for eps and v; a "
+                   "flow has --timestep-sampling logit-normal instead");
   if (pipeline.training.lowResidual && pipeline.precision != "bf16")
     return failure(Exit::Contradiction,
                    "--residual bf16 goes with --precision bf16, not " +

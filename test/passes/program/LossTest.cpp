@@ -211,6 +211,64 @@ TEST_F(LossTest, WithoutLearnedSigmaIsTheMeanSquare) {
               1e-14);
 }
 
+/// Hang et al.'s weights, and that they are of the mean square's gradient alone.
+TEST_F(LossTest, MinSnr) {
+  constexpr double gamma = 5;
+  for (bool saysVelocity : {false, true}) {
+    OpBuilder builder(&context);
+    Location loc = builder.getUnknownLoc();
+    Type f64 = builder.getF64Type();
+    auto pictureOf = [&](int64_t count) {
+      return RankedTensorType::get({batch, count, size, size}, f64);
+    };
+    builder.setInsertionPointToEnd(module->getBody());
+    auto function = func::FuncOp::create(
+        builder, loc, saysVelocity ? "v" : "eps",
+        builder.getFunctionType(
+            {pictureOf(2 * channels), pictureOf(channels), pictureOf(channels),
+             RankedTensorType::get({batch}, builder.getI64Type()),
+             RankedTensorType::get(
+                 {DiffusionConstants::steps, diffusionColumns}, f64)},
+            {}));
+    builder.setInsertionPointToStart(function.addEntryBlock());
+    ValueRange in = function.getArguments();
+    LossInputs inputs{in[0], in[2], in[1], in[3],
+                      createDiffusionRows(builder, loc, in[4], in[3]),
+                      Value()};
+    inputs.weight =
+        createSnrWeights(builder, loc, inputs.rows, gamma, saysVelocity);
+    Losses losses = createLoss(builder, loc, inputs);
+    auto gradients = differentiate(builder, losses.total, in[0]);
+    ASSERT_TRUE(succeeded(gradients));
+    SmallVector<Value> results{inputs.weight, losses.mse, losses.vb,
+                               losses.total, (*gradients)[0]};
+    func::ReturnOp::create(builder, loc, results);
+    function.setType(builder.getFunctionType(in.getTypes(),
+                                             ValueRange(results).getTypes()));
+    ASSERT_TRUE(succeeded(verify(*module)));
+
+    Numbers output = RandomNumbers(8).draw(2 * batch * pixels, -1, 1);
+    std::vector<Numbers> got =
+        evaluate(function, {output, x0, noise, t, constants.table()});
+    double total = 0;
+    for (int64_t n = 0; n < batch; ++n) {
+      double abar = constants.abar[timesteps[n]], snr = abar / (1 - abar);
+      double weight = std::min(snr, gamma) / (saysVelocity ? snr + 1 : snr);
+      EXPECT_NEAR(got[0][n], weight, 1e-12 * weight);
+      double mse = 0;
+      for (int64_t i = 0; i < pixels; ++i) {
+        double excess = output[2 * n * pixels + i] - noise[n * pixels + i];
+        mse += excess * excess / pixels;
+        EXPECT_NEAR(got[4][2 * n * pixels + i],
+                    weight * 2 * excess / (pixels * batch), 1e-14);
+      }
+      EXPECT_NEAR(got[1][n], mse, 1e-12 * mse); // not weighted
+      total += (weight * mse + got[2][n]) / batch;
+    }
+    EXPECT_NEAR(got[3][0], total, 1e-12 * total);
+  }
+}
+
 /// Times [batch], pictures and an output to x_t, mse, total and the gradient.
 TEST_F(LossTest, Flow) {
   OpBuilder builder(&context);

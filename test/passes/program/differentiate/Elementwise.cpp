@@ -84,7 +84,7 @@ dit::ElementwiseFunction dit::getElementwise(Operation *op) {
       .Case([](arith::MaximumFOp) {
         return [](In x) { return std::max(x[0], x[1]); };
       })
-      .Case([](arith::MinimumFOp) {
+      .Case<arith::MinimumFOp, arith::MinSIOp>([](auto) {
         return [](In x) { return std::min(x[0], x[1]); };
       })
       .Case([](arith::AndIOp) {
