@@ -45,6 +45,8 @@ let Group = grp_train in {
   defm weight_decay : Value<"weight-decay", "W", "AdamW's decay of weights (default 0)">;
   defm ema : Value<"ema", "D", "decay of the averaged weights (default 0.9999)">;
   defm clip : Value<"clip", "NORM", "largest norm of the gradients; 0 (default): any">;
+  defm timestep_sampling : Value<"timestep-sampling", "HOW", "how t is drawn: uniform (default), logit-normal[:MEAN,STD] (0,1)">;
+  defm min_snr : Value<"min-snr", "GAMMA", "weigh the mean square by min(SNR, GAMMA) / SNR, of prediction v by / (SNR + 1); 0 (default): no weights">;
   defm residual : Value<"residual", "TYPE", "the residual stream: fp32 (default), bf16">;
   defm recompute : Value<"recompute", "WHAT", "none (default): keep all activations">;
   defm trainable : Value<"trainable", "REGEX", "train parameters with such names alone">;
