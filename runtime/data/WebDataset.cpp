@@ -248,7 +248,7 @@ llvm::Expected<int64_t>
 WebDataset::read(int64_t index, llvm::MutableArrayRef<float> sample) const {
   const Sample &from = samples[index];
   if (llvm::Error error = writePictureSample(from.picture, shape, sample))
-    return plan::within(std::move(error), "'" + plan::escaped(from.name) + "'");
+    return plan::within(std::move(error), describe(index));
   return from.label;
 }
 

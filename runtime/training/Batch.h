@@ -39,8 +39,7 @@ public:
   /// Samples that could not be read so far, for which others stood in.
   virtual int64_t badSamples() const { return 0; }
 
-  /// The first of them since the last call, each with its name and what is
-  /// wrong with it.
+  /// The first of them since the last call, by name and reason.
   virtual std::vector<std::string> takeComplaints() { return {}; }
 };
 

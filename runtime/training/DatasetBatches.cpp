@@ -39,9 +39,9 @@ llvm::Error DatasetBatches::noteBad(int64_t index, llvm::Error why) {
   if (!known && count == 1)
     firstBad = text;
   if (!known && count <= mostComplaints)
-    complaints.push_back(
-        dataset->describe(index) + ": " + text +
-        (count == mostComplaints ? "; more of them are only counted" : ""));
+    complaints.push_back(text + (count == mostComplaints
+                                     ? "; more of them are only counted"
+                                     : ""));
   if (count * 1000 <= size)
     return llvm::Error::success();
   constexpr int64_t listed = 8;
