@@ -7,6 +7,7 @@
 #include "compiler/codegen/gpu/GpuCodegen.h"
 #include "compiler/codegen/gpu/KernelReport.h"
 #include "dialects/plan/PlanDialect.h"
+#include "passes/recompute/Passes.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
 
@@ -103,20 +104,75 @@ static llvm::Error runPhase(ModuleOp module, dit::Phase phase,
   }
   if (succeeded(manager.run(module)))
     return llvm::Error::success();
-  // The program phase refuses models that it cannot make a program of; the
-  // others must succeed on whatever the phase before let through.
-  if (phase == dit::Phase::Program)
+  // The program phase refuses models that it cannot make a program of,
+  // recompute those whose blocks it does not find; the others must succeed on
+  // whatever the phase before let through.
+  if (phase == dit::Phase::Program || phase == dit::Phase::Recompute)
     return failure(Exit::Unsupported, collector.errors);
   return failure(Exit::Internal, llvm::Twine(dit::nameOf(phase)) +
                                      " phase: " + collector.errors + "\n" +
                                      writeReproducer(*before, phase));
 }
 
+/// What a module that is through the program phase needs of the memory when
+/// `recomputeBytes` of activations are not kept; and how many that were at
+/// most.
+static llvm::Expected<std::pair<uint64_t, int64_t>>
+planMemory(ModuleOp module, dit::CompileOptions options,
+           int64_t recomputeBytes) {
+  options.pipeline.training.recomputeBytes = recomputeBytes;
+  options.pipeline.report = false;
+  options.pipeline.printAfter.clear();
+  OwningOpRef<ModuleOp> trial = module.clone();
+  for (dit::Phase phase : dit::phasesUpTo(dit::Phase::Memory))
+    if (phase >= dit::Phase::Recompute)
+      if (llvm::Error error = runPhase(*trial, phase, options, {}))
+        return std::move(error);
+  llvm::Expected<dit::proto::Plan> plan = dit::encodePlan(*trial, {});
+  if (!plan)
+    return plan.takeError();
+  auto saved =
+      (*trial)->getAttrOfType<IntegerAttr>(dit::recomputedBytesAttrName);
+  return std::pair(dit::plan::memoryUse(*plan).total(), saved.getInt());
+}
+
+/// The fewest bytes of activations that --recompute auto must not keep, so that
+/// the plan fits into the memory: as many as are missing, again and again,
+/// because what is computed again needs memory for a while too. All where even
+/// that is not enough.
+static llvm::Expected<int64_t>
+chooseRecomputeBytes(ModuleOp module, const dit::CompileOptions &options) {
+  int64_t wanted = 0;
+  for (;;) {
+    auto planned = planMemory(module, options, wanted);
+    if (!planned)
+      return planned.takeError();
+    auto [total, saved] = *planned;
+    if (total <= options.memoryLimit || saved < wanted)
+      return wanted;
+    wanted = std::max(saved, wanted) +
+             static_cast<int64_t>(total - options.memoryLimit);
+  }
+}
+
 llvm::Error dit::runPhases(ModuleOp module, const CompileOptions &options,
                            Observers observers) {
-  for (Phase phase : phasesUpTo(options.pipeline.lastPhase))
-    if (llvm::Error error = runPhase(module, phase, options, observers))
+  CompileOptions chosen = options;
+  TrainingOptions &training = chosen.pipeline.training;
+  for (Phase phase : phasesUpTo(options.pipeline.lastPhase)) {
+    if (phase == Phase::Recompute && options.memoryLimit &&
+        options.pipeline.mode == Mode::Train && training.recompute == "auto") {
+      TimingScope timing;
+      if (observers.timing)
+        timing = observers.timing->nest("choose what to recompute");
+      llvm::Expected<int64_t> bytes = chooseRecomputeBytes(module, options);
+      if (!bytes)
+        return bytes.takeError();
+      training.recomputeBytes = *bytes;
+    }
+    if (llvm::Error error = runPhase(module, phase, chosen, observers))
       return error;
+  }
   return llvm::Error::success();
 }
 
@@ -238,16 +294,22 @@ private:
 } // namespace
 
 /// Refuses a plan that needs more memory than the user allows.
-static llvm::Error checkMemory(const dit::proto::Plan &plan, uint64_t limit) {
+static llvm::Error checkMemory(const dit::proto::Plan &plan,
+                               const dit::CompileOptions &options) {
+  uint64_t limit = options.memoryLimit;
   uint64_t total = dit::plan::memoryUse(plan).total();
   if (!limit || total <= limit)
     return llvm::Error::success();
-  return failure(Exit::Contradiction,
-                 "the plan needs " + dit::plan::printBytes(total) +
-                     ", but --memory allows " + dit::plan::printBytes(limit) +
-                     ". A smaller --batch makes the arena smaller, --precision "
-                     "bf16 the weights:\n" +
-                     dit::plan::printMemoryTable(plan));
+  return failure(
+      Exit::Contradiction,
+      "the plan needs " + dit::plan::printBytes(total) +
+          ", but --memory allows " + dit::plan::printBytes(limit) +
+          ". A smaller --batch makes the arena smaller, --precision "
+          "bf16 the weights" +
+          (plan.has_training() && options.pipeline.training.recompute == "none"
+               ? ", --recompute auto keeps fewer activations:\n"
+               : ":\n") +
+          dit::plan::printMemoryTable(plan));
 }
 
 /// The plan's metadata, with what `provenance` then knows of its code. A plan
@@ -261,7 +323,7 @@ encodeAllowed(ModuleOp module, const dit::CompileOptions &options,
       dit::encodePlan(module, provenance.plan);
   if (!plan)
     return plan.takeError();
-  if (llvm::Error error = checkMemory(*plan, options.memoryLimit))
+  if (llvm::Error error = checkMemory(*plan, options))
     return std::move(error);
   return plan;
 }

@@ -14,6 +14,7 @@
 #include "passes/memory/Passes.h"
 #include "passes/precision/Passes.h"
 #include "passes/program/Passes.h"
+#include "passes/recompute/Passes.h"
 #include "passes/simplify/Passes.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -23,8 +24,8 @@ using namespace dit;
 static constexpr std::pair<Phase, llvm::StringLiteral> phaseNames[] = {
     {Phase::Import, "import"},       {Phase::Simplify, "simplify"},
     {Phase::Precision, "precision"}, {Phase::Program, "program"},
-    {Phase::Fusion, "fusion"},       {Phase::Lowering, "lowering"},
-    {Phase::Memory, "memory"}};
+    {Phase::Recompute, "recompute"}, {Phase::Fusion, "fusion"},
+    {Phase::Lowering, "lowering"},   {Phase::Memory, "memory"}};
 
 std::optional<Phase> dit::parsePhase(llvm::StringRef name) {
   for (auto [phase, spelling] : phaseNames)
@@ -111,6 +112,16 @@ static void addProgramTrain(OpPassManager &manager,
   manager.addPass(createProgramTrain(train));
 }
 
+/// What the gradient reads is kept, or made again for it.
+static void addRecompute(OpPassManager &manager,
+                         const TrainingOptions &training) {
+  manager.nest<func::FuncOp>().addPass(createRecomputeNorms());
+  manager.addPass(createCSEPass());
+  if (training.recompute != "none")
+    manager.addPass(createRecomputeActivations(
+        {.what = training.recompute, .bytes = training.recomputeBytes}));
+}
+
 void dit::addPhase(OpPassManager &manager, Phase phase,
                    const PipelineOptions &options) {
   bool report = options.report;
@@ -159,13 +170,16 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     manager.addPass(createCSEPass());
     manager.addPass(createVerifyProgram());
     return;
+  case Phase::Recompute:
+    if (options.mode == Mode::Train)
+      addRecompute(manager, options.training);
+    return;
   case Phase::Fusion: {
     OpPassManager *functions = &manager.nest<func::FuncOp>();
     if (options.isForGpu)
       functions->addPass(createExpandAttentionGrad());
     if (options.mode == Mode::Train) {
       functions->addPass(createExpandScatterAdd());
-      functions->addPass(createRecomputeNorms());
       functions->addPass(createCSEPass());
     }
     functions->addPass(createSplitReductions());

@@ -17,6 +17,7 @@ enum class Phase {
   Simplify,
   Precision,
   Program,
+  Recompute,
   Fusion,
   Lowering,
   Memory
@@ -32,7 +33,9 @@ enum class Mode { Forward, Sample, Train };
 struct TrainingOptions {
   // Regular expressions of parameters' names: these alone, and not these.
   std::string trainable, freeze;
-  bool lowResidual = false; // the residual stream in the low type
+  bool lowResidual = false;       // the residual stream in the low type
+  std::string recompute = "none"; // none, block, auto
+  int64_t recomputeBytes = 0; // auto: what is not to be kept; Compiler finds it
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weightDecay = 0;
   double clip = 0; // largest norm of the gradients; 0: any

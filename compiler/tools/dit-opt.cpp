@@ -13,6 +13,7 @@
 #include "passes/memory/Passes.h"
 #include "passes/precision/Passes.h"
 #include "passes/program/Passes.h"
+#include "passes/recompute/Passes.h"
 #include "passes/simplify/Passes.h"
 
 int main(int argc, char **argv) {
@@ -20,6 +21,7 @@ int main(int argc, char **argv) {
   dit::registerSimplifyPasses();
   dit::registerPrecisionPasses();
   dit::registerProgramPasses();
+  dit::registerRecomputePasses();
   dit::registerFusionPasses();
   dit::registerLoweringPasses();
   dit::registerMemoryPasses();

@@ -22,6 +22,9 @@ def Dit_Dialect : Dialect {
                            "::mlir::tensor::TensorDialect"];
   let hasConstantMaterializer = 1;
   let extraClassDeclaration = [{
+    /// Marks activations that are computed again for the gradient, and that no
+    /// GEMM may apply therefore: its bits are not those of a kernel.
+    static constexpr ::llvm::StringLiteral rerunAttrName = "dit.rerun";
     void registerAttributes();
     void registerOperations();
   }];

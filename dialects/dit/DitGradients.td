@@ -22,6 +22,25 @@ def Dit_StopGradientOp : Dit_Op<"stop_gradient", [Pure,
   let assemblyFormat = "$input attr-dict `:` type($input)";
 }
 
+def Dit_AfterOp : Dit_Op<"after", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "a value that is not read before another is there";
+  let description = [{
+    `result = input`, and what reads the result runs after what makes `first`.
+
+    `%again = dit.after %x, %dy : tensor<8x64x192xf32>, tensor<8x64x192xbf16>`
+
+    What the gradient computes again from kept values reads them through this
+    op. Without it the result would be one with what the forward pass computed,
+    for CSE and for fusion, and so be kept.
+
+    Lifespan: recompute makes it; dit-form-kernels, which fixes the order, takes
+    it away. It costs nothing.
+  }];
+  let arguments = (ins Dit_Tensor:$input, Dit_Tensor:$first);
+  let results = (outs Dit_Tensor:$result);
+  let assemblyFormat = "$input `,` $first attr-dict `:` type($input) `,` type($first)";
+}
+
 def Dit_GeluGradOp : Dit_Op<"gelu_grad", [Pure, SameOperandsAndResultType,
     Elementwise]> {
   let summary = "the cotangent of dit.gelu's input";

@@ -193,6 +193,11 @@ struct FormKernels : dit::impl::FormKernelsBase<FormKernels> {
       for (const FusionNote &note : plan.getNotes())
         note.op->emitRemark(note.text);
     KernelEmitter(block, plan, report).run();
+    // The order holds now.
+    for (auto after : llvm::make_early_inc_range(block.getOps<AfterOp>())) {
+      after.replaceAllUsesWith(after.getInput());
+      after.erase();
+    }
   }
 };
 } // namespace

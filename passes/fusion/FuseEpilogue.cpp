@@ -38,6 +38,17 @@ static Value skipReshapes(Value value) {
   return value;
 }
 
+/// True for GELU and SiLU that the gradient may compute again, in a kernel: the
+/// same bits are wanted of both.
+static bool isComputedTwice(Operation *op) {
+  if (isa<arith::MulFOp>(op))
+    return llvm::any_of(op->getOperands(), [](Value operand) {
+      auto sigmoid = operand.getDefiningOp<SigmoidOp>();
+      return sigmoid && sigmoid->hasAttr(DitDialect::rerunAttrName);
+    });
+  return op->hasAttr(DitDialect::rerunAttrName);
+}
+
 namespace {
 class EpilogueFusion {
 public:
@@ -98,6 +109,9 @@ bool EpilogueFusion::fuseActivation(Operation *op, Value input,
     return false;
   if (matmul.getActivation() != Activation::Identity || matmul.getResidual())
     return refuse(op, "the GEMM's epilogue ends before it"), false;
+  if (isComputedTwice(op))
+    return refuse(op, "it is computed again for the gradient, by a kernel"),
+           false;
   // SiLU reads its input twice.
   bool onlyHere = llvm::all_of(input.getUsers(), [&](Operation *user) {
     return user == op || (activation == Activation::Silu &&
@@ -161,6 +175,9 @@ struct FuseEpilogue : dit::impl::FuseEpilogueBase<FuseEpilogue> {
     for (Block &block : getOperation().getBody())
       for (Operation &op : llvm::make_early_inc_range(block))
         fusion.visit(&op);
+    // Kernels that compute the same are one kernel.
+    getOperation().walk(
+        [](Operation *op) { op->removeAttr(DitDialect::rerunAttrName); });
   }
 };
 } // namespace

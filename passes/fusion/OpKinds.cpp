@@ -12,7 +12,7 @@ using namespace mlir;
 using namespace dit;
 
 bool dit::isAnchor(Operation *op) {
-  return isa<MatmulOp, AttentionOp, AttentionGradOp, ReadOp, WriteOp,
+  return isa<MatmulOp, AttentionOp, AttentionGradOp, AfterOp, ReadOp, WriteOp,
              func::ReturnOp>(op) ||
          isPlacedConcat(op);
 }

@@ -7,7 +7,8 @@
 namespace dit {
 
 /// True for the ops that stay outside kernels and read or make buffers:
-/// dit.matmul, dit.attention, dit.read, dit.write and the function's return.
+/// dit.matmul, dit.attention, dit.after, dit.read, dit.write and the function's
+/// return.
 bool isAnchor(mlir::Operation *op);
 
 /// True for the ops that a kernel's body may hold: pure, without regions, every

@@ -1,9 +1,9 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
-// and dit-recompute-norms (in training), dit-split-reductions,
-// dit-fuse-epilogue, dit-match-bias (for GPUs), dit-form-kernels,
-// dit-fuse-gated-residual (for CPUs), dit-verify-fused.
+// (in training), dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for
+// GPUs), dit-form-kernels, dit-fuse-gated-residual (for CPUs),
+// dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
@@ -65,29 +65,6 @@ def ExpandScatterAdd : Dit_FusionPass<"dit-expand-scatter-add"> {
   }];
   let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
-}
-
-def RecomputeNorms : Dit_FusionPass<"dit-recompute-norms"> {
-  let summary = "make normalised rows again where they are read late";
-  let description = [{
-    The gradient of a scale reads the normalised row long after the norm. What
-    it is made of, the row and two numbers of it, is in memory for the norm's
-    own gradient; so it is made again, and not stored.
-
-    ```mlir
-    %n, %mean, %rstd = dit.layer_norm %x eps = 1.0e-6 : tensor<8x64x192xf32>
-    …GEMMs…
-    %ds = arith.mulf %dh, %n : tensor<8x64x192xf32>
-    ```
-    becomes
-    ```mlir
-    %c = arith.subf %x, %means : tensor<8x64x192xf32>
-    %m = arith.mulf %c, %rstds : tensor<8x64x192xf32>
-    %ds = arith.mulf %dh, %m : tensor<8x64x192xf32>
-    ```
-    In training only: nothing happens where nobody reads the statistics. The
-    norm's gradient computes the same; CSE makes one of both.
-  }];
 }
 
 def SplitReductions : Dit_FusionPass<"dit-split-reductions"> {

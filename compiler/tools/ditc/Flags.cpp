@@ -113,9 +113,6 @@ static Error checkImplemented(const InputArgList &arguments) {
     if (group.isValid() && group.getID() == OPT_grp_later)
       missing.push_back(argument->getSpelling().rtrim('=').str());
   }
-  StringRef recompute = arguments.getLastArgValue(OPT_recompute, "none");
-  if (recompute == "block" || recompute == "auto")
-    missing.push_back(("--recompute " + recompute).str());
   if (arguments.getLastArgValue(OPT_precision) == "fp8")
     missing.push_back("--precision fp8");
   if (missing.empty())
@@ -258,10 +255,12 @@ static Error readTraining(const InputArgList &arguments, dit::Mode mode,
   if (arguments.hasArg(OPT_optimizer))
     if (auto name = choose("optimizer", text(OPT_optimizer), "adamw"); !name)
       return name.takeError();
-  if (arguments.hasArg(OPT_recompute))
-    if (auto what = choose("recompute", text(OPT_recompute), "none block auto");
-        !what)
+  if (arguments.hasArg(OPT_recompute)) {
+    auto what = choose("recompute", text(OPT_recompute), "none block auto");
+    if (!what)
       return what.takeError();
+    training.recompute = *what;
+  }
   if (arguments.hasArg(OPT_residual)) {
     auto type = choose("residual", text(OPT_residual), "fp32 bf16");
     if (!type)
@@ -372,7 +371,8 @@ static Error readValues(const InputArgList &arguments, dit::Flags &flags) {
     auto phase = dit::parsePhase(text(OPT_compile_to));
     if (!phase)
       return choose("compile-to", text(OPT_compile_to),
-                    "import simplify precision program fusion lowering memory")
+                    "import simplify precision program recompute fusion "
+                    "lowering memory")
           .takeError();
     pipeline.lastPhase = *phase;
     flags.emit = "dit";

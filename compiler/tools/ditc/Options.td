@@ -48,12 +48,12 @@ let Group = grp_train in {
   defm timestep_sampling : Value<"timestep-sampling", "HOW", "how t is drawn: uniform (default), logit-normal[:MEAN,STD] (0,1)">;
   defm min_snr : Value<"min-snr", "GAMMA", "weigh the mean square by min(SNR, GAMMA) / SNR, of prediction v by / (SNR + 1); 0 (default): no weights">;
   defm residual : Value<"residual", "TYPE", "the residual stream: fp32 (default), bf16">;
-  defm recompute : Value<"recompute", "WHAT", "none (default): keep all activations">;
+  defm recompute : Value<"recompute", "WHAT", "what the gradient computes again: none (default), each block, or auto: as much as --memory makes necessary">;
   defm trainable : Value<"trainable", "REGEX", "train parameters with such names alone">;
   defm freeze : Value<"freeze", "REGEX", "do not train parameters with such names">;
 }
 let Group = grp_look in {
-  defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, fusion, lowering or memory and print the IR">;
+  defm compile_to : Value<"compile-to", "PHASE", "stop after import, simplify, precision, program, recompute, fusion, lowering or memory and print the IR">;
   defm emit : Value<"emit", "FORM", "print dit, plan, llvm, asm or ptx instead of writing a plan">;
   defm print_ir_after : Value<"print-ir-after", "PASS", "print the IR after a pass (stderr)">;
   def print_pipeline : Flag1<"print-pipeline", "print the passes of every phase and stop">;

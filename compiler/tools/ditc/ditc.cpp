@@ -67,7 +67,7 @@ static void printReport(ArrayRef<Remark> report, bool asJson) {
 /// Prints what was decided about the program, which people may want otherwise.
 static void printDecisions(ArrayRef<Remark> report) {
   for (const Remark &remark : report)
-    if (remark.phase == Phase::Program)
+    if (remark.phase == Phase::Program || remark.phase == Phase::Recompute)
       errs() << remark.text << "\n";
 }
 

@@ -16,6 +16,14 @@ func.func @stop_gradient_types(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @after_types(%x: tensor<4xf32>, %dy: tensor<4xf32>) {
+  // expected-error @below {{failed to verify that all of {input, result} have same type}}
+  %0 = "dit.after"(%x, %dy) : (tensor<4xf32>, tensor<4xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
 func.func @scatter_add_scalar(%i: tensor<4xi64>, %u: tensor<4xf32>) {
   // expected-error @below {{the table is a scalar}}
   %0 = dit.scatter_add %i, %u : tensor<4xi64>, tensor<4xf32> -> tensor<f32>

@@ -12,6 +12,14 @@ func.func @elementwise(%x: tensor<8x768xf32>, %dy: tensor<8x768xf32>) -> (tensor
   return %1, %2 : tensor<8x768xf32>, tensor<8x768xf32>
 }
 
+// The other value may be of any type.
+// CHECK-LABEL: @after
+func.func @after(%x: tensor<8x768xf32>, %dy: tensor<4xbf16>) -> tensor<8x768xf32> {
+  // CHECK: dit.after %arg0, %arg1 : tensor<8x768xf32>, tensor<4xbf16>
+  %0 = dit.after %x, %dy : tensor<8x768xf32>, tensor<4xbf16>
+  return %0 : tensor<8x768xf32>
+}
+
 // The table may be wider than the rows that are added.
 // CHECK-LABEL: @scatter_add
 func.func @scatter_add(%labels: tensor<2x4xi64>, %updates: tensor<2x4x192xbf16>) -> tensor<11x192xf32> {

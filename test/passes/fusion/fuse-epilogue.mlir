@@ -61,3 +61,21 @@ func.func @rounded_before_the_activation(%x: tensor<8x64x192xbf16>, %w: tensor<7
   %g = dit.gelu %e approximate = tanh : !hidden
   return %g : !hidden
 }
+
+// The gradient computes it again, by a kernel: of equal bits both times.
+// CHECK-LABEL: @computed_again
+func.func @computed_again(%x: !tokens, %w: !weight) -> (!hidden, !hidden) {
+  // CHECK-NEXT: dit.matmul
+  // CHECK-NOT: activation
+  // CHECK-NEXT: dit.gelu %{{.*}} approximate = tanh : tensor
+  // CHECK-NEXT: dit.matmul
+  // CHECK-NOT: activation
+  // CHECK-NEXT: dit.sigmoid %{{[a-z0-9_]+}} : tensor
+  // CHECK-NEXT: arith.mulf
+  %p = dit.matmul %x, %w {transpose_rhs} : !tokens, !weight -> !hidden
+  %g = dit.gelu %p approximate = tanh {dit.rerun} : !hidden
+  %q = dit.matmul %x, %w {transpose_rhs} : !tokens, !weight -> !hidden
+  %s = dit.sigmoid %q {dit.rerun} : !hidden
+  %y = arith.mulf %s, %q : !hidden
+  return %g, %y : !hidden, !hidden
+}

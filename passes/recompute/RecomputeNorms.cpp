@@ -1,13 +1,13 @@
 //===- RecomputeNorms.cpp - Normalised rows made again from statistics ----===//
 #include "dialects/dit/Builders.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "passes/fusion/Passes.h"
+#include "passes/recompute/Passes.h"
 
 using namespace mlir;
 
 namespace dit {
 #define GEN_PASS_DEF_RECOMPUTENORMS
-#include "passes/fusion/Passes.h.inc"
+#include "passes/recompute/Passes.h.inc"
 } // namespace dit
 
 using namespace dit;
