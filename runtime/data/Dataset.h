@@ -37,8 +37,12 @@ public:
   /// Whether a sample may be mirrored: pictures may, latents may not.
   virtual bool mirrors() const { return true; }
 
+  /// Whether what is stored are the means and standard deviations of samples,
+  /// which are to be drawn: read() then writes [2, C, H, W], the means first.
+  virtual bool isDistribution() const { return false; }
+
   /// Writes sample `index` into `sample` [C, H, W] (pictures: in [-1, 1]), and
-  /// gives its label. An error is a bad sample's.
+  /// gives its label. An error is a bad sample's, which it names.
   virtual llvm::Expected<int64_t>
   read(int64_t index, llvm::MutableArrayRef<float> sample) const = 0;
 

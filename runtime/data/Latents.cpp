@@ -3,6 +3,7 @@
 #include "runtime/data/Latents.h"
 
 #include "runtime/data/Npy.h"
+#include "runtime/diffusion/Philox.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
 
@@ -13,6 +14,7 @@
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -63,6 +65,9 @@ public:
 
   int64_t size() const override { return stems.size(); }
   bool mirrors() const override { return false; }
+  bool isDistribution() const override { return planes == 2; }
+  /// Sees from the first file what all of them have.
+  llvm::Error choosePlanes();
   llvm::Expected<int64_t>
   read(int64_t index, llvm::MutableArrayRef<float> sample) const override;
   std::string describe(int64_t index) const override {
@@ -77,9 +82,26 @@ private:
   std::string folder;
   std::vector<std::string> stems;
   SampleShape shape;
+  int64_t planes = 1; // 2: means and standard deviations
 };
 
 } // namespace
+
+/// The shape [channels, H, W] of an array with or without a batch of one.
+static llvm::ArrayRef<int64_t> shapeOf(const Array &array) {
+  llvm::ArrayRef<int64_t> shape = array.shape;
+  return shape.size() == 4 && shape[0] == 1 ? shape.drop_front() : shape;
+}
+
+llvm::Error LatentDataset::choosePlanes() {
+  llvm::Expected<Array> first =
+      readArray(join(join(folder, "features"), stems.front() + ".npy"), {});
+  if (!first)
+    return first.takeError();
+  llvm::ArrayRef<int64_t> given = shapeOf(*first);
+  planes = given.size() == 3 && given[0] == 2 * shape.channels ? 2 : 1;
+  return llvm::Error::success();
+}
 
 llvm::Error
 LatentDataset::readLatent(llvm::StringRef path,
@@ -88,28 +110,29 @@ LatentDataset::readLatent(llvm::StringRef path,
   if (!array)
     return array.takeError();
   std::string context = "'" + plan::escaped(path) + "': ";
-  llvm::ArrayRef<int64_t> given = array->shape;
-  if (given.size() == 4 && given[0] == 1)
-    given = given.drop_front();
-  const int64_t wanted[] = {shape.channels, shape.height, shape.width};
-  if (given.size() == 3 && given[0] == 2 * shape.channels &&
-      given.drop_front() == llvm::ArrayRef(wanted).drop_front())
-    return failure(Exit::Unsupported,
-                   context + plan::printShape(given) +
-                       " seem to be means and deviations; latents that were "
-                       "sampled, " +
-                       plan::printShape(wanted) + ", can be read");
+  llvm::ArrayRef<int64_t> given = shapeOf(*array);
+  const int64_t wanted[] = {planes * shape.channels, shape.height, shape.width};
   if (given != llvm::ArrayRef(wanted) || !plan::isFloat(array->type))
     return failure(Exit::Contradiction,
                    context + plan::elementName(array->type) +
                        plan::printShape(array->shape) +
-                       ", the model takes floats " + plan::printShape(wanted));
+                       (planes == 2 ? ", the set's means and deviations for "
+                                      "the model are floats "
+                                    : ", the model takes floats ") +
+                       plan::printShape(wanted));
   plan::convertFloats(array->type, array->bytes.data(), ElementType::F32,
                       sample.data(), sample.size());
   for (size_t i = 0; i != sample.size(); ++i)
     if (!std::isfinite(sample[i]))
       return failure(Exit::Malformed,
                      context + "value " + llvm::Twine(i) + " is not finite");
+  for (size_t i = planes == 2 ? sample.size() / 2 : sample.size();
+       i != sample.size(); ++i)
+    if (sample[i] < 0)
+      return failure(Exit::Malformed,
+                     context + "value " + llvm::Twine(i) +
+                         ", a standard deviation, is negative; logarithms of "
+                         "variances are not read");
   return llvm::Error::success();
 }
 
@@ -171,9 +194,27 @@ dit::runtime::openLatentFolder(llvm::StringRef folder, DatasetPart,
   auto dataset =
       std::make_unique<LatentDataset>(folder, std::move(*features), shape);
   if (dataset->size()) {
-    std::vector<float> first(shape.elements());
+    if (llvm::Error error = dataset->choosePlanes())
+      return std::move(error);
+    std::vector<float> first((dataset->isDistribution() ? 2 : 1) *
+                             shape.elements());
     if (llvm::Expected<int64_t> read = dataset->read(0, first); !read)
       return read.takeError();
   }
   return dataset;
+}
+
+void dit::runtime::drawLatent(llvm::ArrayRef<float> moments, double scale,
+                              uint64_t seed, int64_t number,
+                              llvm::MutableArrayRef<float> sample) {
+  assert(moments.size() == 2 * sample.size());
+  const auto factor = static_cast<float>(scale);
+  for (size_t i = 0; i < sample.size(); i += 4) {
+    std::array<float, 4> noise = normals(philox(
+        philoxCounter(static_cast<uint32_t>(i / 4), number, 0, LatentNoise),
+        seed));
+    for (size_t k = i; k < std::min(i + 4, sample.size()); ++k)
+      sample[k] =
+          (moments[k] + moments[sample.size() + k] * noise[k - i]) * factor;
+  }
 }

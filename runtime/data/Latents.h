@@ -10,12 +10,23 @@ namespace dit::runtime {
 bool isLatentFolder(llvm::StringRef folder);
 
 /// Opens fast-DiT's latents: features/NAME.npy [C, H, W] or [1, C, H, W], taken
-/// as they are, and labels/NAME.npy, one integer. Files are read when a sample
-/// is; the first one's shape and label are checked at once. Exit::Malformed
-/// where a file of one folder has no partner in the other.
+/// as they are, and labels/NAME.npy, one integer. With twice the channels a
+/// file has means and standard deviations, as REPA keeps them, and the set is a
+/// distribution; the first file says which of both all are. Files are read when
+/// a sample is; the first one's shape and label are checked at once.
+/// Exit::Malformed where a file of one folder has no partner in the other.
 llvm::Expected<std::unique_ptr<Dataset>>
 openLatentFolder(llvm::StringRef folder, DatasetPart part,
                  const SampleShape &shape);
+
+/// What a latent of Stable Diffusion's VAE is multiplied with.
+constexpr double defaultLatentScale = 0.18215;
+
+/// Draws the sample of this number from `moments` [2, C, H, W], means and
+/// standard deviations: (mean + deviation · noise) · scale, the noise by (seed,
+/// number) alone. Numbers count through the epochs, so each has its own noise.
+void drawLatent(llvm::ArrayRef<float> moments, double scale, uint64_t seed,
+                int64_t number, llvm::MutableArrayRef<float> sample);
 
 } // namespace dit::runtime
 

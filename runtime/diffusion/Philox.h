@@ -29,6 +29,7 @@ enum PhiloxStream : uint32_t {
   InitialNoise = 0,
   StepNoise = 1,
   // Drawn by train plans: t 2, noise 3, label dropout 4.
+  LatentNoise = 5,
   SampleOrder = 6,
   Mirroring = 7,
   ParameterInit = 8 // and above: one a parameter

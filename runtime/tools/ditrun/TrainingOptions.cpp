@@ -105,6 +105,10 @@ std::vector<Flag> dit::runtime::trainingFlags() {
        number("--label-dropout", &T::labelDropout, 0, 1)},
       {"--no-flip", "", G::Training, "do not mirror pictures at random",
        setNoFlip},
+      {"--latent-scale", "X", G::Training,
+       "what latents are multiplied with that are drawn from means and "
+       "deviations (0.18215)",
+       number("--latent-scale", &T::latentScale, 1e-6, 1e6)},
       {"--batch-file", "FILE.npz", G::Training,
        "train on given x0, noise, t, labels [step, batch, ...]",
        text(&T::batchFile)},

@@ -18,6 +18,7 @@ struct TrainingOptions {
   std::optional<int64_t> globalBatch;
   std::optional<double> labelDropout;
   bool flip = true;
+  std::optional<double> latentScale;
 
   // The optimizer; what is absent is as the plan says.
   std::optional<double> learningRate;

@@ -1,12 +1,14 @@
-"""latents.py FOLDER COUNT CHANNELS SIZE CLASSES: writes random latents as fast-DiT
-does, features/I.npy [1, C, H, W] and labels/I.npy [1]."""
+"""latents.py FOLDER COUNT CHANNELS SIZE CLASSES [moments]: writes random latents
+as fast-DiT does, features/I.npy [1, C, H, W] and labels/I.npy [1]; moments: means
+and standard deviations, [2 C, H, W]."""
 import os
 import random
 import struct
 import sys
 
 folder = sys.argv[1]
-count, channels, size, classes = map(int, sys.argv[2:])
+count, channels, size, classes = map(int, sys.argv[2:6])
+moments = sys.argv[6:] == ["moments"]
 draw = random.Random(1)
 
 
@@ -21,5 +23,9 @@ def write(part, i, code, shape, data):
 
 for i in range(count):
     values = [draw.gauss(0, 1) for _ in range(channels * size * size)]
-    write("features", i, "<f4", (1, channels, size, size), struct.pack("<%df" % len(values), *values))
+    shape = (1, channels, size, size)
+    if moments:
+        values += [draw.random() for _ in values]
+        shape = (2 * channels, size, size)
+    write("features", i, "<f4", shape, struct.pack("<%df" % len(values), *values))
     write("labels", i, "<i8", (1,), struct.pack("<q", draw.randrange(classes)))

@@ -2,7 +2,9 @@
 
 #include "runtime/data/Dataset.h"
 
+#include "runtime/data/Latents.h"
 #include "runtime/data/Npy.h"
+#include "runtime/diffusion/Philox.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -155,6 +157,70 @@ TEST(DatasetTest, LatentPairs) {
       Exit::Done);
 }
 
+TEST(DatasetTest, LatentDistributions) {
+  Folder folder;
+  folder.makeFolder("features");
+  folder.makeFolder("labels");
+  // Two channels of the files are the mean and the deviation of one.
+  writeLatent(folder, "0", 1, label(3));
+  writeLatent(folder, "1", 2, label(4));
+  writeLatent(folder, "2", -5, label(4));
+  SampleShape shape{1, 1, 3, 10};
+  DatasetOr dataset = open(folder, shape);
+  ASSERT_TRUE(bool(dataset)) << plan::describe(dataset.takeError()).second;
+  EXPECT_TRUE((*dataset)->isDistribution());
+  EXPECT_FALSE((*dataset)->mirrors());
+  std::vector<float> moments(6);
+  EXPECT_EQ(llvm::cantFail((*dataset)->read(1, moments)), 4);
+  EXPECT_EQ(moments, (std::vector<float>{2, 3, 4, 5, 6, 7}));
+  // -5, -4, -3 are means, -2 would be a deviation.
+  llvm::Expected<int64_t> bad = (*dataset)->read(2, moments);
+  ASSERT_FALSE(bool(bad));
+  auto [code, text] = plan::describe(bad.takeError());
+  EXPECT_EQ(code, Exit::Malformed);
+  EXPECT_NE(text.find("value 3, a standard deviation, is negative"),
+            std::string::npos);
+  // All files are of the first one's kind.
+  ASSERT_FALSE(bool(writeNpy(folder.at("features/1.npy"),
+                             makeArray({1, 1, 3}, {1, 2, 3}))));
+  bad = (*dataset)->read(1, moments);
+  ASSERT_FALSE(bool(bad));
+  EXPECT_EQ(plan::describe(bad.takeError()).first, Exit::Contradiction);
+}
+
+TEST(DatasetTest, DrawnLatents) {
+  // Six values: one and a half of Philox's counters.
+  std::vector<float> moments{1, 2, 3, -4, 5, 6, 0.5, 0, 2, 1, 0.25, 3};
+  std::vector<float> sample(6);
+  drawLatent(moments, 0.5, 7, 1000, sample);
+  for (uint32_t i = 0; i != 6; ++i)
+    EXPECT_FLOAT_EQ(sample[i],
+                    (moments[i] + moments[6 + i] * normal(7, i, 1000, 0, 5)) *
+                        0.5f);
+  EXPECT_EQ(sample[1], 1); // without a deviation
+  std::vector<float> next(6), same(6);
+  drawLatent(moments, 0.5, 7, 1001, next);
+  EXPECT_NE(sample[0], next[0]);
+  drawLatent(moments, 0.5, 7, 1000, same);
+  EXPECT_EQ(sample, same);
+  drawLatent(moments, 0.5, 8, 1000, same);
+  EXPECT_NE(sample[0], same[0]);
+
+  // The noise is standard normal: 40000 numbers, four standard errors.
+  double sum = 0, squares = 0;
+  std::vector<float> unit(200), numbers(100);
+  std::fill(unit.begin() + 100, unit.end(), 1.0f);
+  for (int64_t number = 0; number != 400; ++number) {
+    drawLatent(unit, 1, 3, number, numbers);
+    for (float value : numbers) {
+      sum += value;
+      squares += double(value) * value;
+    }
+  }
+  EXPECT_NEAR(sum / 40000, 0, 0.02);
+  EXPECT_NEAR(squares / 40000, 1, 0.0283);
+}
+
 TEST(DatasetTest, LatentsThatAreWrong) {
   Folder folder;
   folder.makeFolder("features");
@@ -165,7 +231,6 @@ TEST(DatasetTest, LatentsThatAreWrong) {
   EXPECT_EQ(failureOf(open(folder, latentShape)).first, Exit::Contradiction);
   writeLatent(folder, "0", 0, label(1));
   EXPECT_EQ(failureOf(open(folder, {2, 3, 1, 10})).first, Exit::Contradiction);
-  EXPECT_EQ(failureOf(open(folder, {1, 1, 3, 10})).first, Exit::Unsupported);
   // Sample 1 is read when it is asked for: a bad sample.
   writeLatent(folder, "1", NAN, label(1));
   DatasetOr dataset = open(folder, latentShape);
