@@ -2,8 +2,11 @@
 
 #include "runtime/tools/ditrun/TrainBench.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <numeric>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -17,7 +20,7 @@ static double secondsSince(Clock::time_point start) {
 
 namespace {
 
-/// Adds up how long the steps wait for their batches.
+/// Adds up how long a step waits for its batches.
 class TimedBatches : public BatchSource {
 public:
   explicit TimedBatches(BatchSource &source) : source(source) {}
@@ -49,6 +52,7 @@ llvm::Expected<Exit> dit::runtime::benchTraining(const Options &options,
   TimedBatches timed(source);
   int64_t step = 0;
   double seconds = 0;
+  std::vector<double> waits; // of each step
   BenchCase bench;
   bench.name = llvm::formatv("a training step of {0} x {1} samples",
                              trainer.microBatches(), trainer.batch())
@@ -60,13 +64,21 @@ llvm::Expected<Exit> dit::runtime::benchTraining(const Options &options,
   };
   bench.run = [&](Timeline *timeline) -> llvm::Error {
     Clock::time_point begin = Clock::now();
+    timed.waited = 0;
     llvm::Expected<StepResult> result = trainer.step(step++, timed, timeline);
     seconds += secondsSince(begin);
+    waits.push_back(timed.waited);
     return result ? llvm::Error::success() : result.takeError();
   };
   llvm::Expected<Exit> code = runBench(options, loaded, bench);
-  if (code)
-    llvm::outs() << llvm::formatv("{0:f2} % of the time waiting for data\n",
-                                  100 * timed.waited / seconds);
+  if (!code)
+    return code;
+  double waited = std::accumulate(waits.begin(), waits.end(), 0.0);
+  llvm::sort(waits);
+  llvm::outs() << llvm::formatv(
+      "waiting for data: median {0:f3} ms, p99 {1:f3} ms a step, {2:f2} % of "
+      "the time\n",
+      1e3 * waits[waits.size() / 2], 1e3 * waits[waits.size() * 99 / 100],
+      100 * waited / seconds);
   return code;
 }
