@@ -7,7 +7,8 @@
 #include "runtime/plan/Shape.h"
 
 #include "llvm/ADT/Twine.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
 #include <cstring>
@@ -64,9 +65,10 @@ static llvm::Error checkTimes(llvm::StringRef flag,
                                ? "a flow's times are from 0 to 1"
                                : "timesteps are whole numbers from 0 to " +
                                      std::to_string(training.timesteps() - 1);
-    return failure(
-        Exit::Contradiction,
-        llvm::formatv("{0}: t = {1}, but {2}", flag, t, expected).str());
+    std::string text;
+    llvm::raw_string_ostream(text)
+        << flag << llvm::format(": t = %g, but ", t) << expected;
+    return failure(Exit::Contradiction, text);
   }
   return llvm::Error::success();
 }
