@@ -10,6 +10,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
+#include <numeric>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -72,16 +73,25 @@ void TrainLoop::awaitWrite() {
 // Watching
 //===----------------------------------------------------------------------===//
 
-/// "step 12: the loss is nan, ...; not finite for 0001.png, 0007.png".
+/// "step 12: the loss is nan, ...; not finite for 0001.png, 0007.png", or where
+/// that is so of the gradient alone, the whole batch.
 std::string TrainLoop::describeBad(const StepResult &result) const {
   std::string text =
       llvm::formatv("step {0}: the loss is {1}, the gradient's norm {2}",
                     manifest.step, result.mse + result.vb, result.gradientNorm)
           .str();
   constexpr size_t most = 8;
-  const std::vector<int64_t> &bad = result.badSamples;
+  std::vector<int64_t> bad = result.badSamples;
+  bool known = !bad.empty();
+  if (!known) {
+    bad.resize(globalBatch);
+    std::iota(bad.begin(), bad.end(), manifest.samples - globalBatch);
+  }
   for (size_t i = 0; i != std::min(most, bad.size()); ++i)
-    text += (i ? ", " : "; not finite for ") + source.describe(bad[i]);
+    text += (i       ? ", "
+             : known ? "; not finite for "
+                     : "; the samples were ") +
+            source.describe(bad[i]);
   if (bad.size() > most)
     text += llvm::formatv(" and {0} more", bad.size() - most);
   return text;
@@ -149,7 +159,7 @@ llvm::Error TrainLoop::openFiles() {
 }
 
 /// Writes a step's line and scalars.
-llvm::Error TrainLoop::log(const StepResult &result, int64_t globalBatch) {
+llvm::Error TrainLoop::log(const StepResult &result) {
   Clock::time_point now = Clock::now();
   double seconds = std::chrono::duration<double>(now - lastTime).count();
   int64_t steps = manifest.step - lastLogged;
@@ -228,7 +238,8 @@ llvm::Expected<StepResult> TrainLoop::oneStep() {
 }
 
 llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
-                                      int64_t globalBatch) {
+                                      int64_t samplesOfStep) {
+  globalBatch = samplesOfStep;
   firstStep = lastLogged = manifest.step = begin.step;
   manifest.samples = begin.samples;
   if (begin.step)
@@ -250,7 +261,7 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
     manifest.samples += globalBatch;
     bool last = manifest.step == steps;
     if (manifest.step % logEvery == 0 || last || result->isBad())
-      if (llvm::Error error = log(*result, globalBatch))
+      if (llvm::Error error = log(*result))
         return explain(std::move(error));
     if (llvm::Error error = judge(*result))
       return std::move(error);

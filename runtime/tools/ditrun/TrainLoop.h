@@ -40,11 +40,11 @@ public:
 
   void addWatcher(Watcher watcher) { watchers.push_back(std::move(watcher)); }
 
-  /// Trains from `begin` to step `steps` of samples of `globalBatch`.
+  /// Trains from `begin` to step `steps`, each of `samplesOfStep` samples.
   /// Exit::Stopped after a signal, state saved; an error of Exit::Diverged
   /// names the samples.
   llvm::Expected<plan::Exit> train(Position begin, int64_t steps,
-                                   int64_t globalBatch);
+                                   int64_t samplesOfStep);
 
 private:
   llvm::Error save();
@@ -54,7 +54,7 @@ private:
   llvm::Error judge(const StepResult &result);
   llvm::Error rewind(const std::string &why);
   llvm::Error openFiles();
-  llvm::Error log(const StepResult &result, int64_t globalBatch);
+  llvm::Error log(const StepResult &result);
   llvm::Expected<StepResult> oneStep();
   void showProgress(const StepResult &result, int64_t first, int64_t steps);
 
@@ -71,6 +71,7 @@ private:
   std::optional<MetricsFile> metrics;
   std::optional<EventFile> events;
   Timeline timeline;
+  int64_t globalBatch = 0; // samples of a step
   int64_t firstStep = 0;
   int64_t lastSaved = -1;
   int64_t lastLogged = 0;

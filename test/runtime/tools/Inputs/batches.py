@@ -1,4 +1,4 @@
-"""batches.py FILE STEPS BATCH [label|time|nan]: training batches of 8 x 8 pictures
+"""batches.py FILE STEPS BATCH [label|time|nan|huge]: training batches of 8 x 8 pictures
 of 4 classes, with one thing wrong in the fourth step where that is asked for."""
 import math
 import struct
@@ -30,6 +30,8 @@ if wrong == "time":
     t[sample] = 1000
 if wrong == "nan":
     x0[sample * 64 + 5] = math.nan
+if wrong == "huge":  # a loss below the largest float, squares of gradients above
+    x0[sample * 64 : (sample + 1) * 64] = [3e18] * 64
 with zipfile.ZipFile(path, "w") as archive:
     for name, shape, code, values in (("x0", (steps, batch, 1, 8, 8), "f", x0),
                                       ("noise", (steps, batch, 1, 8, 8), "f", noise),
