@@ -287,6 +287,9 @@ LogicalResult TrainProgram::writeGradients(func::FuncOp function, Value loss,
       gradient = createSplat(builder, loc, GlobalOp(target).getTensorType(), 0);
     if (!gradient)
       continue;
+    // Where it is made: at the end all of them would wait in memory.
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointAfterValue(gradient);
     if (!isFirst)
       gradient =
           arith::AddFOp::create(builder, loc, steps.read(target), gradient);

@@ -59,9 +59,9 @@ func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>
 // CHECK: dit.write %{{.*}}, @mse
 // CHECK: dit.write %[[T]], @t
 // CHECK: %[[DW:.*]] = dit.matmul {{.*}} {transpose_lhs} : tensor<2x16xbf16>, tensor<2x16xbf16> -> tensor<16x16xf32>
+// CHECK-NEXT: dit.write %[[DW]], @w.gradient
 // CHECK: %[[DT:.*]] = dit.scatter_add
-// CHECK: dit.write %[[DT]], @table.gradient
-// CHECK: dit.write %[[DW]], @w.gradient
+// CHECK-NEXT: dit.write %[[DT]], @table.gradient
 // CHECK-NOT: @b.gradient
 
 // CHECK-LABEL: func.func @accumulate()
