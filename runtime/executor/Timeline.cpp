@@ -28,7 +28,13 @@ dit::runtime::instructionName(const proto::Plan &plan,
     std::string name = "gemm " + std::to_string(gemm.m()) + "x" +
                        std::to_string(gemm.n()) + "x" +
                        std::to_string(gemm.k());
-    return gemm.batch() > 1 ? name + " x" + std::to_string(gemm.batch()) : name;
+    if (gemm.batch() > 1)
+      name += " x" + std::to_string(gemm.batch());
+    if (gemm.aux().space() == proto::Place::NONE)
+      return name;
+    return name + (gemm.activation() == proto::Gemm::GELU_TANH_GRAD
+                       ? " gelu_grad"
+                       : " gelu_aux");
   }
   case proto::Instruction::kAttention:
     return "attention " + attentionSizes(instruction.attention());

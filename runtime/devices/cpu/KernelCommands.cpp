@@ -81,6 +81,13 @@ static GemmShape gemmShape(const proto::Gemm &gemm) {
 llvm::Expected<std::unique_ptr<CpuCommand>>
 dit::runtime::createGemm(const proto::Gemm &gemm, const CpuAddresses &addresses,
                          const WorkEstimate &work) {
+  if (present(gemm.aux()))
+    return failure(Exit::Unsupported,
+                   "gemm " + std::to_string(gemm.m()) + "x" +
+                       std::to_string(gemm.n()) + "x" +
+                       std::to_string(gemm.k()) +
+                       ": products on CPUs have no aux (GELU's input, which "
+                       "GPUs keep or read)");
   llvm::Expected<GemmKernel> kernel = GemmKernel::create(gemmShape(gemm));
   if (!kernel)
     return failure(Exit::Unsupported, llvm::toString(kernel.takeError()));

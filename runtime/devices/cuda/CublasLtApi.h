@@ -34,15 +34,22 @@ enum MatmulAttribute : int {
   MatmulTransB = 4,
   MatmulEpilogue = 7,
   MatmulBiasPointer = 8,
+  MatmulAuxPointer = 11,
+  MatmulAuxLeading = 12,
+  MatmulAuxBatchStride = 13,
+  MatmulAuxType = 22,
   MatmulBiasType = 26,
 };
 
-/// cublasLtEpilogue_t; its GELU is the tanh form.
+/// cublasLtEpilogue_t; its GELU is the tanh form. Aux: with a second matrix.
 enum BlasEpilogue : int {
   EpilogueDefault = 1,
   EpilogueBias = 4,
   EpilogueGelu = 32,
   EpilogueGeluBias = 36,
+  EpilogueGeluAux = 160,
+  EpilogueGeluAuxBias = 164,
+  EpilogueGeluGrad = 192,
 };
 
 /// cublasLtMatrixLayoutAttribute_t.

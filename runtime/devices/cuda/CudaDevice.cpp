@@ -210,13 +210,19 @@ CudaDevice::createProduct(const proto::Gemm &gemm) {
   }
   llvm::Expected<std::unique_ptr<CudaCommand>> command =
       createGemm(gemm, addresses, *context, blas, tuning);
-  // Globals are zero at start, and measuring wrote one.
-  if (command && gemm.c().space() == proto::Place::GLOBAL)
-    if (llvm::Error error = context->api().check(
-            context->api().memsetD8Async(addresses(gemm.c()), 0,
-                                         gemm.c().bytes(), context->stream()),
-            "cuMemsetD8Async"))
-      return std::move(error);
+  if (!command)
+    return command;
+  // Globals are zero at start, and measuring wrote some.
+  std::vector<const proto::Place *> written{&gemm.c()};
+  if (gemm.activation() == proto::Gemm::GELU_TANH)
+    written.push_back(&gemm.aux());
+  for (const proto::Place *place : written)
+    if (place->space() == proto::Place::GLOBAL)
+      if (llvm::Error error = context->api().check(
+              context->api().memsetD8Async(addresses(*place), 0, place->bytes(),
+                                           context->stream()),
+              "cuMemsetD8Async"))
+        return std::move(error);
   return command;
 }
 

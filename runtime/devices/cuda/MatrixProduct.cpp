@@ -43,14 +43,17 @@ static std::string typeName(proto::ElementType type) {
   return plan::elementName(plan::elementType(type));
 }
 
-/// "gemm 512x1152x4608 bf16 x bf16 -> f32"
+/// "gemm 512x1152x4608 bf16 x bf16 -> f32", and what is done with aux.
 static std::string describe(const proto::Gemm &gemm) {
   std::string text = "gemm " + std::to_string(gemm.m()) + "x" +
                      std::to_string(gemm.n()) + "x" + std::to_string(gemm.k());
   if (gemm.batch() > 1)
     text += " x" + std::to_string(gemm.batch());
   return text + " " + typeName(gemm.a_type()) + " x " +
-         typeName(gemm.b_type()) + " -> " + typeName(gemm.c_type());
+         typeName(gemm.b_type()) + " -> " + typeName(gemm.c_type()) +
+         (!present(gemm.aux())                               ? ""
+          : gemm.activation() == proto::Gemm::GELU_TANH_GRAD ? " gelu_grad"
+                                                             : " gelu_aux");
 }
 
 static std::optional<BlasType> blasType(proto::ElementType type) {
@@ -88,7 +91,20 @@ static std::string unsupportedPart(const proto::Gemm &gemm) {
     return "a sum after an activation";
   if (present(gemm.residual()) && gemm.beta() != 0)
     return "a residual and beta at once";
+  if (gemm.activation() == proto::Gemm::GELU_TANH_GRAD && present(gemm.bias()))
+    return "a bias before the gradient of gelu";
   return "";
+}
+
+static BlasEpilogue epilogueOf(const proto::Gemm &gemm) {
+  if (gemm.activation() == proto::Gemm::GELU_TANH_GRAD)
+    return EpilogueGeluGrad;
+  bool bias = present(gemm.bias());
+  if (gemm.activation() != proto::Gemm::GELU_TANH)
+    return bias ? EpilogueBias : EpilogueDefault;
+  if (present(gemm.aux()))
+    return bias ? EpilogueGeluAuxBias : EpilogueGeluAux;
+  return bias ? EpilogueGeluBias : EpilogueGelu;
 }
 
 /// The largest power of two, at most 256, that divides an address.
@@ -103,7 +119,7 @@ MatrixProduct::MatrixProduct(const proto::Gemm &gemm,
       a(addresses(gemm.a())), b(addresses(gemm.b())), c(addresses(gemm.c())),
       bias(addresses(gemm.bias())),
       addend(present(gemm.residual()) ? addresses(gemm.residual()) : c),
-      workspace(addresses(gemm.workspace())),
+      workspace(addresses(gemm.workspace())), aux(addresses(gemm.aux())),
       workspaceBytes(workspace ? gemm.workspace().bytes() : 0),
       beta(present(gemm.residual()) ? 1 : gemm.beta()) {
   llvm::raw_string_ostream os(identity);
@@ -115,6 +131,8 @@ MatrixProduct::MatrixProduct(const proto::Gemm &gemm,
      << (bias ? " bias" : "") << (beta != 0 ? " sum" : "") << " align "
      << alignmentOf(a) << " " << alignmentOf(b) << " " << alignmentOf(c) << " "
      << alignmentOf(addend) << " workspace " << workspaceBytes;
+  if (aux)
+    os << " aux ld " << gemm.aux_stride() << " align " << alignmentOf(aux);
 }
 
 llvm::Error MatrixProduct::check(BlasStatus status, const char *what) const {
@@ -140,22 +158,38 @@ llvm::Error MatrixProduct::makeDescriptor(const proto::Gemm &gemm) {
   };
   BlasOperation first = gemm.transpose_b() ? BlasTransposed : BlasNormal;
   BlasOperation second = gemm.transpose_a() ? BlasTransposed : BlasNormal;
-  int epilogue = gemm.activation() == proto::Gemm::GELU_TANH ? EpilogueGelu : 0;
-  if (bias)
-    epilogue |= EpilogueBias;
-  BlasEpilogue chosen =
-      epilogue ? static_cast<BlasEpilogue>(epilogue) : EpilogueDefault;
+  BlasEpilogue epilogue = epilogueOf(gemm);
   if (llvm::Error error = set(MatmulTransA, first))
     return error;
   if (llvm::Error error = set(MatmulTransB, second))
     return error;
-  if (llvm::Error error = set(MatmulEpilogue, chosen))
+  if (llvm::Error error = set(MatmulEpilogue, epilogue))
     return error;
+  if (aux)
+    if (llvm::Error error = setAux(gemm))
+      return error;
   if (!bias)
     return llvm::Error::success();
   if (llvm::Error error = set(MatmulBiasType, *blasType(gemm.bias_type())))
     return error;
   return set(MatmulBiasPointer, bias);
+}
+
+llvm::Error MatrixProduct::setAux(const proto::Gemm &gemm) {
+  auto set = [&](MatmulAttribute attribute, auto value) {
+    return check(library->api().matmulDescSetAttribute(
+                     descriptor.get(), attribute, &value, sizeof(value)),
+                 "aux");
+  };
+  if (llvm::Error error = set(MatmulAuxPointer, aux))
+    return error;
+  if (llvm::Error error = set(MatmulAuxType, *blasType(gemm.c_type())))
+    return error;
+  if (llvm::Error error =
+          set(MatmulAuxLeading, static_cast<int64_t>(gemm.aux_stride())))
+    return error;
+  return set(MatmulAuxBatchStride,
+             static_cast<int64_t>(gemm.batch() > 1 ? gemm.stride_c() : 0));
 }
 
 llvm::Expected<BlasObject<MatrixLayout>>

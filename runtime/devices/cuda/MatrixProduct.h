@@ -12,6 +12,8 @@
 //   A [K, M] lda      M x K                   second operand, transposed
 //   C [M, N] ldc      N x M                   result
 //
+// aux lies as C does.
+//
 //===----------------------------------------------------------------------===//
 #ifndef DIT_RUNTIME_DEVICES_CUDA_MATRIXPRODUCT_H
 #define DIT_RUNTIME_DEVICES_CUDA_MATRIXPRODUCT_H
@@ -62,7 +64,7 @@ public:
   create(const proto::Gemm &gemm, const CudaAddresses &addresses,
          std::shared_ptr<BlasLibrary> library);
 
-  /// "gemm 512x1152x4608 bf16 x bf16 -> f32".
+  /// "gemm 512x1152x4608 bf16 x bf16 -> f32", and what is done with aux.
   const std::string &name() const { return title; }
   /// Everything that an algorithm may depend on, on one line; equal for
   /// products that an algorithm serves equally.
@@ -83,6 +85,7 @@ private:
   MatrixProduct(const proto::Gemm &gemm, const CudaAddresses &addresses,
                 std::shared_ptr<BlasLibrary> library);
   llvm::Error makeDescriptor(const proto::Gemm &gemm);
+  llvm::Error setAux(const proto::Gemm &gemm);
   llvm::Error makeLayouts(const proto::Gemm &gemm);
   llvm::Error check(BlasStatus status, const char *what) const;
   llvm::Expected<BlasObject<MatrixLayout>>
@@ -92,7 +95,7 @@ private:
   std::shared_ptr<BlasLibrary> library;
   std::string title, identity;
   // Named as the plan names them; cuBLASLt's first operand is b.
-  DevicePointer a, b, c, bias, addend, workspace;
+  DevicePointer a, b, c, bias, addend, workspace, aux;
   uint64_t workspaceBytes;
   float beta;
   BlasObject<MatmulDesc> descriptor;

@@ -51,6 +51,24 @@ TEST(CpuDeviceTest, TooLargeAPlanIsRefusedWithItsTable) {
   EXPECT_NE(text.find("17592186044416 bytes"), std::string::npos) << text;
 }
 
+TEST(CpuDeviceTest, WhatOnlyGpusDoIsRefusedWithTheProduct) {
+  test::HandPlan hand = test::makeForwardPlan();
+  proto::Instruction &product =
+      *hand.metadata.mutable_functions(0)->mutable_instructions(2);
+  ASSERT_TRUE(product.has_gemm());
+  proto::Gemm &gemm = *product.mutable_gemm();
+  *gemm.mutable_aux() = gemm.c();
+  gemm.set_aux_stride(gemm.ldc());
+  gemm.set_activation(proto::Gemm::GELU_TANH);
+  plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};
+  std::unique_ptr<Device> device = createCpuDevice(1);
+  ASSERT_FALSE(device->load(view));
+  auto [code, text] = plan::describe(device->prepare(product).takeError());
+  EXPECT_EQ(code, Exit::Unsupported);
+  EXPECT_NE(text.find("gemm 2x8x16"), std::string::npos) << text;
+  EXPECT_NE(text.find("aux"), std::string::npos) << text;
+}
+
 TEST(CpuDeviceTest, HostCopiesStayInTheirGlobal) {
   test::HandPlan hand = test::makeForwardPlan();
   plan::PlanView view{hand.metadata, hand.code, hand.weights, ""};

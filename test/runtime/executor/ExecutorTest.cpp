@@ -22,8 +22,8 @@ namespace {
 /// A plan loaded on some threads.
 struct Loaded {
   explicit Loaded(const test::HandPlan &hand, unsigned threads = 2)
-      : hand(hand), view{this->hand.metadata, this->hand.code,
-                         this->hand.weights, ""},
+      : hand(hand),
+        view{this->hand.metadata, this->hand.code, this->hand.weights, ""},
         device(createCpuDevice(threads)),
         executor(llvm::cantFail(Executor::create(view, *device))) {}
 
@@ -360,6 +360,13 @@ TEST(ExecutorTest, WorkIsCounted) {
   // B has no batch stride: it is read once.
   EXPECT_EQ(plan::instructionBytes(empty, gemm), 2u * (7 * 10 + 15 + 7 * 6));
   EXPECT_EQ(instructionName(empty, gemm), "gemm 2x3x5 x7");
+  // aux is written or read beside C.
+  gemm.mutable_gemm()->mutable_aux()->set_space(proto::Place::ARENA);
+  EXPECT_EQ(plan::instructionBytes(empty, gemm),
+            2u * (7 * 10 + 15 + 2 * 7 * 6));
+  EXPECT_EQ(instructionName(empty, gemm), "gemm 2x3x5 x7 gelu_aux");
+  gemm.mutable_gemm()->set_activation(proto::Gemm::GELU_TANH_GRAD);
+  EXPECT_EQ(instructionName(empty, gemm), "gemm 2x3x5 x7 gelu_grad");
   proto::Instruction attention;
   attention.mutable_attention()->set_batch(2);
   attention.mutable_attention()->set_heads(3);

@@ -342,6 +342,28 @@ TEST(ValidateTest, Gemms) {
                         {"workspace reaches past", [](auto &p) {
                            gemmOf(p).mutable_workspace()->set_bytes(129);
                          }}});
+  HandPlan saving = makeForwardPlan();
+  *gemmOf(saving.metadata).mutable_aux() = gemmOf(saving.metadata).c();
+  gemmOf(saving.metadata).set_aux_stride(8);
+  gemmOf(saving.metadata).set_activation(proto::Gemm::GELU_TANH);
+  expectAccepted(saving);
+  auto makeGradient = [](proto::Plan &p) {
+    gemmOf(p).set_activation(proto::Gemm::GELU_TANH_GRAD);
+  };
+  // The bias's weight is mapped: aux may be read there, not written.
+  auto readMapped = [](proto::Plan &p) {
+    *gemmOf(p).mutable_aux() = gemmOf(p).b();
+  };
+  expectRefused(
+      saving,
+      {{"aux reaches past", [](auto &p) { gemmOf(p).set_aux_stride(9); }},
+       {"aux writes global", readMapped},
+       {"aux without GELU",
+        [](auto &p) { gemmOf(p).set_activation(proto::Gemm::SILU); }},
+       {"GELU's gradient without aux",
+        [&](auto &p) { makeGradient(p), gemmOf(p).clear_aux(); }}});
+  makeGradient(saving.metadata), readMapped(saving.metadata);
+  expectAccepted(saving);
   HandPlan packed = makeForwardPlan();
   packed.weights.resize(4096);
   proto::Global &weight = *packed.metadata.mutable_globals(4);

@@ -20,18 +20,16 @@ using namespace dit::runtime::cuda;
 
 /// Passed in the same way: the same size, both numbers or both pointers.
 template <typename T, typename U>
-static constexpr bool
-    alike = sizeof(T) == sizeof(U) &&
-            std::is_pointer_v<T> ==
-                std::is_pointer_v<U> &&std::is_floating_point_v<T> ==
-                std::is_floating_point_v<U>;
+static constexpr bool alike =
+    sizeof(T) == sizeof(U) && std::is_pointer_v<T> == std::is_pointer_v<U> &&
+    std::is_floating_point_v<T> == std::is_floating_point_v<U>;
 
 template <typename Theirs, typename Ours>
 struct SameCall : std::false_type {};
 template <typename R, typename... A, typename Q, typename... B>
-requires(sizeof...(A) == sizeof...(B)) struct SameCall<R (*)(A...), Q (*)(B...)>
-    : std::bool_constant<(alike<A, B> && ...)> {
-};
+  requires(sizeof...(A) == sizeof...(B))
+struct SameCall<R (*)(A...), Q (*)(B...)>
+    : std::bool_constant<(alike<A, B> && ...)> {};
 
 template <auto theirs, auto CudaApi::*ours>
 static constexpr bool driver = SameCall<
@@ -156,11 +154,21 @@ static_assert(int(MatmulTransA) == CUBLASLT_MATMUL_DESC_TRANSA &&
               int(MatmulTransB) == CUBLASLT_MATMUL_DESC_TRANSB &&
               int(MatmulEpilogue) == CUBLASLT_MATMUL_DESC_EPILOGUE &&
               int(MatmulBiasPointer) == CUBLASLT_MATMUL_DESC_BIAS_POINTER &&
+              int(MatmulAuxPointer) ==
+                  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER &&
+              int(MatmulAuxLeading) == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD &&
+              int(MatmulAuxBatchStride) ==
+                  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE &&
+              int(MatmulAuxType) ==
+                  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE &&
               int(MatmulBiasType) == CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE);
 static_assert(int(EpilogueDefault) == CUBLASLT_EPILOGUE_DEFAULT &&
               int(EpilogueBias) == CUBLASLT_EPILOGUE_BIAS &&
               int(EpilogueGelu) == CUBLASLT_EPILOGUE_GELU &&
-              int(EpilogueGeluBias) == CUBLASLT_EPILOGUE_GELU_BIAS);
+              int(EpilogueGeluBias) == CUBLASLT_EPILOGUE_GELU_BIAS &&
+              int(EpilogueGeluAux) == CUBLASLT_EPILOGUE_GELU_AUX &&
+              int(EpilogueGeluAuxBias) == CUBLASLT_EPILOGUE_GELU_AUX_BIAS &&
+              int(EpilogueGeluGrad) == CUBLASLT_EPILOGUE_DGELU);
 static_assert(int(LayoutBatchCount) == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT &&
               int(LayoutBatchStride) ==
                   CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET);
