@@ -105,6 +105,10 @@ struct Encoder {
       encode(op.getResidual(), gemm->mutable_residual());
       gemm->set_residual_stride(op.getResidualStride());
     }
+    if (op.getAux()) {
+      encode(op.getAux(), gemm->mutable_aux());
+      gemm->set_aux_stride(op.getAuxStride());
+    }
     if (op.getWorkspace())
       encode(op.getWorkspace(), gemm->mutable_workspace());
   }

@@ -47,7 +47,8 @@ def Dit_Activation : Dit_Enum<"Activation", "a GEMM's epilogue", [
     I32EnumAttrCase<"Identity", 0, "identity">,
     I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">,
     I32EnumAttrCase<"GeluErf", 2, "gelu_erf">,
-    I32EnumAttrCase<"Silu", 3, "silu">]>;
+    I32EnumAttrCase<"Silu", 3, "silu">,
+    I32EnumAttrCase<"GeluTanhGrad", 4, "gelu_tanh_grad">]>;
 def Dit_ActivationAttr : Dit_EnumAttr<Dit_Activation, "activation">;
 
 def Dit_Approximate : Dit_Enum<"Approximate", "which GELU", [

@@ -205,6 +205,21 @@ MatmulOp::Sizes MatmulOp::getSizes() {
   return {m, n, k, batch};
 }
 
+/// The operand and the result that only training's products have.
+static LogicalResult verifyAux(MatmulOp op) {
+  Type result = op.getResult().getType();
+  bool readsAux = op.getActivation() == Activation::GeluTanhGrad;
+  if (readsAux != static_cast<bool>(op.getAux()))
+    return op.emitOpError("gelu_tanh_grad, and nothing else, needs aux");
+  if (op.getAux() && op.getAux().getType() != result)
+    return op.emitOpError("aux must be like the result");
+  if (op.getSaved() && op.getActivation() != Activation::GeluTanh)
+    return op.emitOpError("saves what gelu_tanh reads alone");
+  if (op.getSaved() && op.getSaved().getType() != result)
+    return op.emitOpError("saves a tensor that is not like the result");
+  return success();
+}
+
 LogicalResult MatmulOp::verify() {
   auto lhs = tensorType(getLhs()), rhs = tensorType(getRhs()),
        result = tensorType(getResult());
@@ -239,7 +254,7 @@ LogicalResult MatmulOp::verify() {
       tensorType(getGate()).getShape() != ArrayRef({shape.front(), sizes.n}))
     return emitOpError("gate must be ")
            << shape.front() << " rows of " << sizes.n << " elements";
-  return success();
+  return verifyAux(*this);
 }
 
 LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *,

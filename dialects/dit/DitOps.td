@@ -170,7 +170,8 @@ def Dit_ReduceOp : Dit_Op<"reduce", [Pure, Dit_Differentiable,
   let hasFolder = 1;
 }
 
-def Dit_MatmulOp : Dit_Op<"matmul", [Pure, Dit_Differentiable, AttrSizedOperandSegments]> {
+def Dit_MatmulOp : Dit_Op<"matmul", [Pure, Dit_Differentiable,
+    AttrSizedOperandSegments]> {
   let summary = "matrix product, with what its epilogue can do";
   let description = [{
     `result = residual + gate · activation(lhs · rhs + bias)`, sums in fp32.
@@ -181,9 +182,16 @@ def Dit_MatmulOp : Dit_Op<"matmul", [Pure, Dit_Differentiable, AttrSizedOperandS
     bias is [N]; gate is [batch₀, N], one row a leading index of the result;
     residual is like the result. gate comes with residual.
 
+    For training, on GPUs: `saved` is a second result, lhs · rhs + bias as
+    gelu_tanh reads it, rounded to the result's type; the activation
+    gelu_tanh_grad multiplies with the derivative of gelu_tanh at `aux`, which is
+    like the result.
+
     ```mlir
     %h = dit.matmul %x, %w bias %b activation = gelu_tanh {transpose_rhs}
         : tensor<8x64x192xf32>, tensor<768x192xf32> bias tensor<768xf32> -> tensor<8x64x768xf32>
+    %g, %p = dit.matmul %y, %w activation = gelu_tanh {transpose_rhs}
+        : tensor<8x64x192xbf16>, tensor<768x192xbf16> -> tensor<8x64x768xbf16> saved tensor<8x64x768xbf16>
     ```
 
     Lifespan: frontends make it bare; simplify folds the bias and transposes in;
@@ -193,20 +201,35 @@ def Dit_MatmulOp : Dit_Op<"matmul", [Pure, Dit_Differentiable, AttrSizedOperandS
                        Optional<Dit_FloatTensor>:$bias,
                        Optional<Dit_FloatTensor>:$gate,
                        Optional<Dit_FloatTensor>:$residual,
+                       Optional<Dit_FloatTensor>:$aux,
                        UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs,
                        DefaultValuedAttr<Dit_ActivationAttr, "::dit::Activation::Identity">:$activation);
-  let results = (outs Dit_FloatTensor:$result);
+  let results = (outs Dit_FloatTensor:$result, Optional<Dit_FloatTensor>:$saved);
   let assemblyFormat = [{
     $lhs `,` $rhs (`bias` $bias^)? (`gate` $gate^)? (`residual` $residual^)?
+    (`aux` $aux^)?
     (`activation` `=` $activation^)? attr-dict `:` type($lhs) `,` type($rhs) (`bias` type($bias)^)?
-    (`gate` type($gate)^)? (`residual` type($residual)^)? `->` type($result)
+    (`gate` type($gate)^)? (`residual` type($residual)^)? (`aux` type($aux)^)?
+    `->` type($result) (`saved` type($saved)^)?
   }];
   let builders = [
     OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$lhs,
                    "::mlir::Value":$rhs, "::mlir::Value":$bias,
                    CArg<"bool", "true">:$transposeRhs,
-                   CArg<"Activation", "Activation::Identity">:$activation)>];
+                   CArg<"Activation", "Activation::Identity">:$activation)>,
+    OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$lhs,
+                   "::mlir::Value":$rhs, "::mlir::Value":$bias,
+                   "::mlir::Value":$gate, "::mlir::Value":$residual,
+                   "bool":$transposeLhs, "bool":$transposeRhs,
+                   "Activation":$activation), [{
+      build($_builder, $_state, result, /*saved=*/::mlir::Type(),
+            lhs, rhs, bias, gate, residual, /*aux=*/::mlir::Value(),
+            transposeLhs, transposeRhs, activation);
+    }]>];
   let extraClassDeclaration = [{
+    /// The product, as if it were the only result.
+    operator ::mlir::Value() { return getResult(); }
+    ::mlir::RankedTensorType getType() { return getResult().getType(); }
     /// Rows of one problem, columns, depth, and number of problems. Where rhs
     /// is shared and lhs is not transposed the batch is folded into M.
     struct Sizes { int64_t m, n, k, batch; };

@@ -214,14 +214,31 @@ SmallVector<Value> GemmOp::getReads() {
   for (Value operand : {getBias(), getGate(), getResidual()})
     if (operand)
       reads.push_back(operand);
+  if (getAux() && readsAux())
+    reads.push_back(getAux());
   return reads;
 }
 
 SmallVector<Value> GemmOp::getWrites() {
   SmallVector<Value> writes{getC()};
+  if (getAux() && !readsAux())
+    writes.push_back(getAux());
   if (getWorkspace())
     writes.push_back(getWorkspace());
   return writes;
+}
+
+static LogicalResult verifyAux(GemmOp op) {
+  if (!op.getAux() && op.readsAux())
+    return op.emitOpError("gelu_tanh_grad needs aux");
+  if (!op.getAux())
+    return success();
+  if (!op.readsAux() && op.getActivation() != Activation::GeluTanh)
+    return op.emitOpError("aux goes with gelu_tanh and its gradient");
+  return verifyReach(op, "aux", op.getAux(), op.getElementType(2),
+                     {{op.getBatch(), op.getStrides()[2]},
+                      {op.getM(), static_cast<int64_t>(op.getAuxStride())},
+                      {op.getN(), 1}});
 }
 
 static LogicalResult verifyEpilogue(GemmOp op) {
@@ -240,12 +257,13 @@ static LogicalResult verifyEpilogue(GemmOp op) {
                            {gates, {n, 1}})))
       return failure();
   }
-  if (!op.getResidual())
-    return success();
-  return verifyReach(op, "residual", op.getResidual(), op.getElementType(2),
-                     {{op.getBatch(), op.getStrides()[2]},
-                      {m, static_cast<int64_t>(op.getResidualStride())},
-                      {n, 1}});
+  if (op.getResidual() &&
+      failed(verifyReach(op, "residual", op.getResidual(), op.getElementType(2),
+                         {{op.getBatch(), op.getStrides()[2]},
+                          {m, static_cast<int64_t>(op.getResidualStride())},
+                          {n, 1}})))
+    return failure();
+  return verifyAux(op);
 }
 
 LogicalResult GemmOp::verify() {

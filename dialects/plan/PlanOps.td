@@ -249,7 +249,8 @@ def Plan_GemmOp : Plan_Instruction<"gemm", [AttrSizedOperandSegments]> {
   let description = [{
     proto.Gemm: sizes = [m, n, k, batch], leading = [lda, ldb, ldc], strides of
     the batch = [a, b, c], in elements; types = [a, b, c]. With a gate:
-    `rows_per_gate`, `gate_stride`; with a residual `residual_stride`.
+    `rows_per_gate`, `gate_stride`; with a residual `residual_stride`; with aux
+    `aux_stride`. aux is read by gelu_tanh_grad, written by gelu_tanh.
 
     ```mlir
     plan.gemm %h, %w -> %y bias %b : f32 residual %x
@@ -260,7 +261,8 @@ def Plan_GemmOp : Plan_Instruction<"gemm", [AttrSizedOperandSegments]> {
   let arguments = (ins Plan_Memory:$a, Plan_Memory:$b, Plan_Memory:$c,
       Optional<Plan_Memory>:$bias, OptionalAttr<TypeAttr>:$bias_type,
       Optional<Plan_Memory>:$gate, OptionalAttr<TypeAttr>:$gate_type,
-      Optional<Plan_Memory>:$residual, Optional<Plan_Memory>:$workspace,
+      Optional<Plan_Memory>:$residual, Optional<Plan_Memory>:$aux,
+      Optional<Plan_Memory>:$workspace,
       DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$leading,
       DenseI64ArrayAttr:$strides, TypeArrayAttr:$types,
       UnitAttr:$transpose_a, UnitAttr:$transpose_b,
@@ -268,10 +270,12 @@ def Plan_GemmOp : Plan_Instruction<"gemm", [AttrSizedOperandSegments]> {
       DefaultValuedAttr<Dit_ActivationAttr, "::dit::Activation::Identity">:$activation,
       DefaultValuedAttr<I64Attr, "0">:$rows_per_gate,
       DefaultValuedAttr<I64Attr, "0">:$gate_stride,
-      DefaultValuedAttr<I64Attr, "0">:$residual_stride);
+      DefaultValuedAttr<I64Attr, "0">:$residual_stride,
+      DefaultValuedAttr<I64Attr, "0">:$aux_stride);
   let assemblyFormat = [{
     $a `,` $b `->` $c (`bias` $bias^ `:` $bias_type)?
     (`gate` $gate^ `:` $gate_type)? (`residual` $residual^)?
+    (`aux` $aux^)?
     (`workspace` $workspace^)? (`activation` `=` $activation^)?
     `sizes` `=` $sizes `leading` `=` $leading `strides` `=` $strides
     `types` `=` $types attr-dict
@@ -283,6 +287,10 @@ def Plan_GemmOp : Plan_Instruction<"gemm", [AttrSizedOperandSegments]> {
     int64_t getBatch() { return getSizes()[3]; }
     ::mlir::Type getElementType(unsigned matrix) {
       return ::llvm::cast<::mlir::TypeAttr>(getTypes()[matrix]).getValue();
+    }
+    /// Whether aux is an operand, not a result.
+    bool readsAux() {
+      return getActivation() == ::dit::Activation::GeluTanhGrad;
     }
   }];
   let hasVerifier = 1;

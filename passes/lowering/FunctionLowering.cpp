@@ -260,8 +260,13 @@ LogicalResult FunctionLowering::lower(MatmulOp op) {
   Value b =
       packed ? getMemory(op.getRhs()) : getMemory(views->rhs.view, element);
   Value bias = memoryOf(op.getBias()), gate = memoryOf(op.getGate()),
-        residual = memoryOf(op.getResidual());
+        residual = memoryOf(op.getResidual()), aux = memoryOf(op.getAux());
   Value c = placeResult(op->getResult(0));
+  int64_t auxStride = aux ? views->aux->leading : 0;
+  if (op.getSaved()) {
+    aux = placeResult(cast<OpResult>(op.getSaved()));
+    auxStride = views->n;
+  }
 
   int64_t rowsPerGate = 0, gateStride = 0;
   if (gate) {
@@ -273,7 +278,7 @@ LogicalResult FunctionLowering::lower(MatmulOp op) {
   bool transposeB = !packed && op.getTransposeRhs() != views->rhs.transposed;
   plan::GemmOp::create(
       builder, op.getLoc(), a, b, c, bias, typeOf(op.getBias()), gate,
-      typeOf(op.getGate()), residual, /*workspace=*/Value(),
+      typeOf(op.getGate()), residual, aux, /*workspace=*/Value(),
       ArrayRef<int64_t>{views->m, views->n, views->k, views->batch},
       ArrayRef<int64_t>{views->lhs.leading, packed ? 0 : views->rhs.leading,
                         views->n},
@@ -282,7 +287,7 @@ LogicalResult FunctionLowering::lower(MatmulOp op) {
           {element, elementType(op.getRhs()), elementType(op.getResult())}),
       op.getTransposeLhs() != views->lhs.transposed, transposeB, packed,
       op.getActivation(), rowsPerGate, gateStride,
-      residual ? views->residual->leading : 0);
+      residual ? views->residual->leading : 0, auxStride);
   return success();
 }
 

@@ -56,7 +56,7 @@ bool dit::readsInPlace(OpResult result, Value base) {
       continue;
     }
     auto matmul = dyn_cast<MatmulOp>(producer);
-    if (!matmul || !matmul.getResidual() ||
+    if (!matmul || !matmul.getResidual() || result.getResultNumber() != 0 ||
         &operand != &matmul.getResidualMutable()[0])
       return false;
   }

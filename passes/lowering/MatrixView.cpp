@@ -34,7 +34,8 @@ std::optional<MatmulViews> dit::getMatmulViews(MatmulOp op,
                                                OpOperand *&culprit) {
   auto rhsType = cast<RankedTensorType>(op.getRhs().getType());
   bool shared = rhsType.getRank() == 2;
-  bool epilogueNeedsOne = op.getGate() || op.getResidual();
+  bool epilogueNeedsOne =
+      op.getGate() || op.getResidual() || op.getAux() || op.getSaved();
   MatmulOp::Sizes sizes = op.getSizes();
 
   // All rows are one product where they have one stride; else a batch that
@@ -56,13 +57,19 @@ std::optional<MatmulViews> dit::getMatmulViews(MatmulOp op,
   if (!rhs)
     return std::nullopt;
 
-  MatmulViews views{m, sizes.n, sizes.k, batch, *lhs, *rhs, std::nullopt};
-  if (op.getResidual()) {
-    views.residual = getMatrixView(op.getResidual(), fold);
-    culprit = &op.getResidualMutable()[0];
-    if (!views.residual || views.residual->transposed)
-      return std::nullopt;
-  }
+  MatmulViews views{m,    sizes.n, sizes.k,      batch,
+                    *lhs, *rhs,    std::nullopt, std::nullopt};
+  auto seeAsResult = [&](MutableOperandRange operand,
+                         std::optional<MatrixView> &view) {
+    if (operand.empty())
+      return true;
+    view = getMatrixView(operand[0].get(), fold);
+    culprit = &operand[0];
+    return view && !view->transposed;
+  };
+  if (!seeAsResult(op.getResidualMutable(), views.residual) ||
+      !seeAsResult(op.getAuxMutable(), views.aux))
+    return std::nullopt;
   culprit = nullptr;
   return views;
 }

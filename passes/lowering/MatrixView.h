@@ -27,7 +27,7 @@ std::optional<MatrixView> getMatrixView(mlir::Value value, bool fold);
 struct MatmulViews {
   int64_t m, n, k, batch;
   MatrixView lhs, rhs;
-  std::optional<MatrixView> residual;
+  std::optional<MatrixView> residual, aux;
 };
 
 /// Nothing where an operand's view cannot be walked so; then `culprit` is set.

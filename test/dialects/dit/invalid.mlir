@@ -222,6 +222,38 @@ func.func @matmul_gate_rows(%x: tensor<2x3x8xf32>, %w: tensor<4x8xf32>, %r: tens
 
 // -----
 
+func.func @matmul_grad_alone(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  // expected-error @below {{gelu_tanh_grad, and nothing else, needs aux}}
+  %0 = dit.matmul %x, %w activation = gelu_tanh_grad {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @matmul_aux(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>, %a: tensor<2x4xbf16>) -> tensor<2x4xf32> {
+  // expected-error @below {{aux must be like the result}}
+  %0 = dit.matmul %x, %w aux %a activation = gelu_tanh_grad {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> aux tensor<2x4xbf16> -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @matmul_saves_without_gelu(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  // expected-error @below {{saves what gelu_tanh reads alone}}
+  %0, %1 = dit.matmul %x, %w {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> -> tensor<2x4xf32> saved tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @matmul_saved(%x: tensor<2x8xf32>, %w: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  // expected-error @below {{saves a tensor that is not like the result}}
+  %0, %1 = dit.matmul %x, %w activation = gelu_tanh {transpose_rhs} : tensor<2x8xf32>, tensor<4x8xf32> -> tensor<2x4xf32> saved tensor<2x4xbf16>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
 func.func @norm_of_scalar(%x: tensor<f32>) -> tensor<f32> {
   // expected-error @below {{needs a last dimension, but its input is a scalar}}
   %0, %1, %2 = dit.layer_norm %x eps = 1.0e-6 : tensor<f32>

@@ -32,6 +32,16 @@ func.func @shapes(%x: tensor<8x192xf32>) -> tensor<8x192x64xf32> {
   return %1 : tensor<8x192x64xf32>
 }
 
+// CHECK-LABEL: @products_of_training
+func.func @products_of_training(%x: tensor<8x64x192xbf16>, %w: tensor<768x192xbf16>, %dy: tensor<8x64x192xbf16>, %v: tensor<192x768xbf16>) -> (tensor<8x64x768xbf16>, tensor<8x64x768xbf16>) {
+  // CHECK: %[[G:.*]], %[[P:.*]] = dit.matmul %{{.*}}, %{{.*}} activation = gelu_tanh {transpose_rhs} : tensor<8x64x192xbf16>, tensor<768x192xbf16> -> tensor<8x64x768xbf16> saved tensor<8x64x768xbf16>
+  %g, %p = dit.matmul %x, %w activation = gelu_tanh {transpose_rhs} : tensor<8x64x192xbf16>, tensor<768x192xbf16> -> tensor<8x64x768xbf16> saved tensor<8x64x768xbf16>
+  // CHECK: %[[D:.*]] = dit.matmul %{{.*}}, %{{.*}} aux %[[P]] activation = gelu_tanh_grad : tensor<8x64x192xbf16>, tensor<192x768xbf16> aux tensor<8x64x768xbf16> -> tensor<8x64x768xbf16>
+  %d = dit.matmul %dy, %v aux %p activation = gelu_tanh_grad : tensor<8x64x192xbf16>, tensor<192x768xbf16> aux tensor<8x64x768xbf16> -> tensor<8x64x768xbf16>
+  // CHECK: return %[[G]], %[[D]]
+  return %g, %d : tensor<8x64x768xbf16>, tensor<8x64x768xbf16>
+}
+
 // CHECK-LABEL: @arithmetic
 func.func @arithmetic(%x: tensor<8x64x192xf32>, %w: tensor<768x192xf32>, %b: tensor<768xf32>, %g: tensor<8x192xf32>, %p: tensor<192x192xf32>) -> tensor<8x64xf32> {
   // CHECK: dit.layer_norm %{{.*}} eps = {{.*}} : tensor<8x64x192xf32>

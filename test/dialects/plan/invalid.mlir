@@ -196,6 +196,30 @@ plan.function @f step = "forward" {
 
 plan.function @f step = "forward" {
   %0 = plan.buffer 64
+  // expected-error @below {{gelu_tanh_grad needs aux}}
+  plan.gemm %0, %0 -> %0 activation = gelu_tanh_grad sizes = [4, 4, 4, 1] leading = [4, 4, 4] strides = [0, 0, 0] types = [f32, f32, f32]
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
+  // expected-error @below {{aux goes with gelu_tanh and its gradient}}
+  plan.gemm %0, %0 -> %0 aux %0 activation = silu sizes = [4, 4, 4, 1] leading = [4, 4, 4] strides = [0, 0, 0] types = [f32, f32, f32] {aux_stride = 4 : i64}
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
+  // expected-error @below {{aux needs 76 of 64 bytes}}
+  plan.gemm %0, %0 -> %0 aux %0 activation = gelu_tanh sizes = [4, 4, 4, 1] leading = [4, 4, 4] strides = [0, 0, 0] types = [f32, f32, f32] {aux_stride = 5 : i64}
+}
+
+// -----
+
+plan.function @f step = "forward" {
+  %0 = plan.buffer 64
   // expected-error @below {{k needs 96 of 64 bytes}}
   plan.attention %0, %0, %0 -> %0 sizes = [1, 1, 4, 6, 4, 4] scale = 5.0e-01
       q_strides = [16, 4, 4] k_strides = [16, 4, 4] v_strides = [16, 4, 4]

@@ -38,6 +38,11 @@ plan.function @step step = "forward" arena_bytes = 128 {
       sizes = [3, 3, 4, 1] leading = [4, 0, 3] strides = [0, 0, 0]
       types = [f32, f32, f32] {packed = #dit.packed<columns = 32, vnni = 1>,
       rows_per_gate = 3 : i64, gate_stride = 3 : i64, residual_stride = 3 : i64}
+  // CHECK: plan.gemm %[[H]], %[[W]] -> %[[Y]] aux %[[X]] activation = gelu_tanh_grad
+  // CHECK-SAME: {aux_stride = 4 : i64}
+  plan.gemm %h, %w -> %y aux %x activation = gelu_tanh_grad
+      sizes = [3, 3, 4, 1] leading = [4, 3, 3] strides = [0, 0, 0]
+      types = [f32, f32, f32] {aux_stride = 4 : i64}
   // CHECK: plan.attention %[[H]], %[[H]], %[[H]] -> %[[X]] mask %[[R]] [0, 0, 0, 1] log_sum_exp %[[Y]]
   // CHECK-SAME: sizes = [1, 1, 3, 3, 4, 4] scale = 5.000000e-01
   plan.attention %h, %h, %h -> %x mask %r [0, 0, 0, 1] log_sum_exp %y
