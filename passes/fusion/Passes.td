@@ -1,8 +1,9 @@
 //===- Passes.td - Passes of the fusion phase -------------*- tablegen -*-===//
 //
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
-// (in training), dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for
-// GPUs), dit-form-kernels, dit-fuse-gated-residual (for CPUs),
+// (in training), dit-fuse-training-epilogue (in training on GPUs),
+// dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for GPUs),
+// dit-form-kernels, dit-hoist-reductions, dit-fuse-gated-residual (for CPUs),
 // dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
@@ -65,6 +66,38 @@ def ExpandScatterAdd : Dit_FusionPass<"dit-expand-scatter-add"> {
   }];
   let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
                            "::mlir::tensor::TensorDialect"];
+}
+
+def FuseTrainingEpilogue : Dit_FusionPass<"dit-fuse-training-epilogue"> {
+  let summary = "put GELU and its gradient into a library's GEMMs";
+  let description = [{
+    cuBLASLt stores the value before GELU beside GELU's result, and multiplies a
+    product with GELU's derivative at a value in memory:
+
+    ```mlir
+    %f = dit.matmul %h, %w bias %b {transpose_rhs} : … -> tensor<8x64x768xf32>
+    %l = arith.truncf %f : tensor<8x64x768xf32> to tensor<8x64x768xbf16>
+    %e = arith.extf %l : tensor<8x64x768xbf16> to tensor<8x64x768xf32>
+    %g = dit.gelu %e approximate = tanh : tensor<8x64x768xf32>
+    %r = arith.truncf %g : tensor<8x64x768xf32> to tensor<8x64x768xbf16>
+    …
+    %p = dit.matmul %dy, %v : … -> tensor<8x64x768xbf16>
+    %c = arith.extf %p : tensor<8x64x768xbf16> to tensor<8x64x768xf32>
+    %d = dit.gelu_grad %e, %c approximate = tanh : tensor<8x64x768xf32>
+    %n = arith.truncf %d : tensor<8x64x768xf32> to tensor<8x64x768xbf16>
+    ```
+    becomes
+    ```mlir
+    %r, %l = dit.matmul %h, %w bias %b activation = gelu_tanh {transpose_rhs} : … -> tensor<8x64x768xbf16> saved tensor<8x64x768xbf16>
+    …
+    %n = dit.matmul %dy, %v aux %l activation = gelu_tanh_grad : … -> tensor<8x64x768xbf16>
+    ```
+    Both may then work on the product before it is rounded (%l, %p): the one
+    place where a rounding is left out, as the library does. Only where columns
+    are a multiple of 8, in 16 bits, and where the gradient reads the value
+    before GELU. Only for GPUs, in training, before dit-fuse-epilogue.
+  }];
+  let options = [Dit_ReportOption];
 }
 
 def SplitReductions : Dit_FusionPass<"dit-split-reductions"> {

@@ -350,7 +350,7 @@ TEST(ValidateTest, Gemms) {
   auto makeGradient = [](proto::Plan &p) {
     gemmOf(p).set_activation(proto::Gemm::GELU_TANH_GRAD);
   };
-  // The bias's weight is mapped: aux may be read there, not written.
+  // The weight is mapped: aux may be read there, not written.
   auto readMapped = [](proto::Plan &p) {
     *gemmOf(p).mutable_aux() = gemmOf(p).b();
   };
