@@ -114,13 +114,13 @@ std::optional<int64_t> dit::getParameterIndex(StringRef name, int64_t depth) {
   return place(after, name, head + each * depth);
 }
 
-/// Xavier's two numbers: inputs and outputs of the layer that the weight is of.
-static std::pair<int64_t, int64_t> getFans(const DitParameter &parameter,
-                                           ArrayRef<int64_t> shape) {
+/// Xavier's two numbers: inputs and outputs of the layer as the model has it,
+/// whose q, k and v may be three layers or one.
+static std::pair<int64_t, int64_t> getFans(ArrayRef<int64_t> shape) {
   int64_t in = 1;
   for (int64_t size : shape.drop_front())
     in *= size;
-  return {in, shape.front() * (parameter.part < 0 ? 1 : 3)};
+  return {in, shape.front()};
 }
 
 InitAttr dit::getDitInit(MLIRContext *context, const DitParameter &parameter,
@@ -145,6 +145,6 @@ InitAttr dit::getDitInit(MLIRContext *context, const DitParameter &parameter,
     return init(InitKind::Zeros);
   if (name.starts_with("t_embedder.") || name.starts_with("y_embedder."))
     return init(InitKind::Normal, embeddingDeviation);
-  auto [fanIn, fanOut] = getFans(parameter, shape);
+  auto [fanIn, fanOut] = getFans(shape);
   return init(InitKind::XavierUniform, 0, fanIn, fanOut);
 }

@@ -60,9 +60,9 @@ TEST(DitParameters, FirstValues) {
   EXPECT_EQ(qkv.getSeed(), 5u);
   EXPECT_EQ(qkv.getStream(), firstParameterStream + 18);
 
-  // k alone is drawn as a third of the whole, from numbers of its own.
+  // k alone is a layer of its own, and draws numbers of its own.
   InitAttr k = init("blocks.1.attn.qkv.weight", {64, 64}, 1);
-  EXPECT_EQ(k.getFanOut(), 192);
+  EXPECT_EQ(k.getFanOut(), 64);
   EXPECT_NE(k.getStream(), qkv.getStream());
 
   InitAttr patch = init("x_embedder.proj.weight", {64, 4, 2, 2});
