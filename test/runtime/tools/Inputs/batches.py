@@ -1,5 +1,6 @@
-"""batches.py FILE STEPS BATCH [label|time|nan|huge]: training batches of 8 x 8 pictures
-of 4 classes, with one thing wrong in the fourth step where that is asked for."""
+"""batches.py FILE STEPS BATCH [label|time|nan|huge|without:3,4]: training batches of 8 x 8
+pictures of 4 classes, with one thing wrong in the fourth step where that is asked
+for, or without some of the steps, which count from 1."""
 import math
 import struct
 import sys
@@ -32,6 +33,11 @@ if wrong == "nan":
     x0[sample * 64 + 5] = math.nan
 if wrong == "huge":  # a loss below the largest float, squares of gradients above
     x0[sample * 64 : (sample + 1) * 64] = [3e18] * 64
+if wrong.startswith("without:"):
+    left = [s for s in range(steps) if str(s + 1) not in wrong[8:].split(",")]
+    x0, noise, t, labels = ([v for s in left for v in all[s * n : (s + 1) * n]] for all, n in (
+        (x0, 64 * batch), (noise, 64 * batch), (t, batch), (labels, batch)))
+    steps = len(left)
 with zipfile.ZipFile(path, "w") as archive:
     for name, shape, code, values in (("x0", (steps, batch, 1, 8, 8), "f", x0),
                                       ("noise", (steps, batch, 1, 8, 8), "f", noise),
