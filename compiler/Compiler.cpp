@@ -136,13 +136,14 @@ planMemory(ModuleOp module, dit::CompileOptions options,
   return std::pair(dit::plan::memoryUse(*plan).total(), saved.getInt());
 }
 
-/// The fewest bytes of activations that --recompute auto must not keep, so that
-/// the plan fits into the memory: as many as are missing, again and again,
-/// because what is computed again needs memory for a while too. All where even
-/// that is not enough.
+/// How many bytes of activations --recompute auto must not keep, so that the
+/// plan fits into the memory: as many as are missing, again and again, because
+/// what is computed again needs memory for a while too; in steps that are not
+/// too small. All where even that is not enough.
 static llvm::Expected<int64_t>
 chooseRecomputeBytes(ModuleOp module, const dit::CompileOptions &options) {
-  int64_t wanted = 0;
+  constexpr int64_t mostSteps = 16;
+  int64_t wanted = 0, step = 0;
   for (;;) {
     auto planned = planMemory(module, options, wanted);
     if (!planned)
@@ -150,8 +151,10 @@ chooseRecomputeBytes(ModuleOp module, const dit::CompileOptions &options) {
     auto [total, saved] = *planned;
     if (total <= options.memoryLimit || saved < wanted)
       return wanted;
-    wanted = std::max(saved, wanted) +
-             static_cast<int64_t>(total - options.memoryLimit);
+    auto missing = static_cast<int64_t>(total - options.memoryLimit);
+    if (step == 0)
+      step = missing / mostSteps;
+    wanted = saved + std::max(missing, step);
   }
 }
 

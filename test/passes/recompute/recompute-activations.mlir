@@ -1,5 +1,6 @@
 // RUN: dit-opt %s --dit-recompute-activations --cse | FileCheck %s
 // RUN: dit-opt %s --dit-recompute-activations="what=auto bytes=1" | FileCheck %s --check-prefix=CHEAP
+// RUN: dit-opt %s --dit-recompute-activations="what=auto bytes=393217" | FileCheck %s --check-prefix=NEXT
 // RUN: dit-opt %s --dit-recompute-activations="what=auto bytes=0" | FileCheck %s --check-prefix=NONE
 
 dit.global @x input : tensor<8x64x192xf32>
@@ -54,6 +55,20 @@ dit.global @loss output : tensor<8xf32>
 // CHEAP-NEXT: dit.matmul
 // CHEAP-NOT: dit.after
 // CHEAP: return
+
+// Then the attention, 25 MFLOP for as many bytes, from a product of 38.
+// NEXT: dit.recomputed_bytes = 786432 : i64
+// NEXT-LABEL: @accumulate
+// NEXT: %[[P:.*]] = dit.matmul
+// NEXT: dit.matmul
+// NEXT: dit.attention_grad
+// NEXT: %[[PA:.*]] = dit.after %[[P]]
+// NEXT-NEXT: %[[Q:.*]] = tensor.expand_shape %[[PA]]
+// NEXT-NEXT: dit.attention %[[Q]], %[[Q]], %[[Q]]
+// NEXT: dit.attention_grad
+// NEXT: dit.after
+// NEXT-NEXT: arith.mulf
+// NEXT-NEXT: dit.matmul
 
 // NONE: dit.recomputed_bytes = 0 : i64
 // NONE-NOT: dit.after
