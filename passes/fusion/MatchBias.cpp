@@ -45,8 +45,15 @@ static dit::GlobalOp getConverted(dit::GlobalOp global, Type element,
   return converted;
 }
 
+/// `bias` as `type`: what a GEMM before has made of it, else a cast.
 static Value createConverted(OpBuilder &builder, Location loc, Value bias,
                              RankedTensorType type) {
+  for (Operation *user : bias.getUsers())
+    if (isa<arith::TruncFOp, arith::ExtFOp>(user) &&
+        user->getResult(0).getType() == type &&
+        user->getBlock() == builder.getInsertionBlock() &&
+        user->isBeforeInBlock(&*builder.getInsertionPoint()))
+      return user->getResult(0);
   if (getTensorType(bias).getElementTypeBitWidth() >
       type.getElementTypeBitWidth())
     return arith::TruncFOp::create(builder, loc, type, bias);

@@ -36,18 +36,20 @@ func.func @parameter() -> (!y, !y, tensor<4x16xf32>) {
   return %0, %1, %2 : !y, !y, tensor<4x16xf32>
 }
 
-// What somebody writes is rounded where it is used.
+// What somebody writes is rounded where it is used first.
 // CHECK-LABEL: @written
 // CHECK: %[[B:.*]] = dit.read @moving : tensor<16xf32>
 // CHECK: %[[N:.*]] = arith.truncf %[[B]] : tensor<16xf32> to tensor<16xbf16>
 // CHECK: dit.matmul %{{.*}} bias %[[N]]
-func.func @written() -> !y {
+// CHECK-NEXT: dit.matmul %{{.*}} bias %[[N]]
+func.func @written() -> (!y, !y) {
   %x = dit.read @x : !x
   %w = dit.read @w : !w
   %b = dit.read @moving : !b
   %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
+  %1 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
   dit.write %b, @moving : !b
-  return %0 : !y
+  return %0, %1 : !y, !y
 }
 
 // A member of a flat global is written with it.
