@@ -47,7 +47,7 @@ public:
 private:
   Saving measure(mlir::Value value) const;
   void visitCone(mlir::Value value, llvm::SetVector<mlir::Operation *> &added,
-                 llvm::SetVector<mlir::Value> &sources) const;
+                 llvm::SetVector<mlir::Value> &starts) const;
   bool isDropped(mlir::Value value) const;
   mlir::Value getAgain(mlir::OpBuilder &builder, mlir::Value value);
   mlir::Value waitFor(mlir::OpBuilder &builder, mlir::Value value);
@@ -56,8 +56,8 @@ private:
   const TrainingStep &step;
   const ModelBlock &block;
   llvm::DenseSet<mlir::Operation *> inBlock;
-  /// Values that the gradient reads or clones start from, in order; and the ops
-  /// that are cloned.
+  /// Values of the block that are kept, in order; all values that clones start
+  /// from; the ops that are cloned.
   llvm::SetVector<mlir::Value> kept;
   llvm::DenseSet<mlir::Value> sources;
   llvm::DenseSet<mlir::Operation *> rerun;
