@@ -39,6 +39,7 @@ static constexpr llvm::StringLiteral stepPrefix = "step-";
 static constexpr llvm::StringLiteral partialPrefix = ".partial-";
 static constexpr llvm::StringLiteral removedPrefix = ".removed-";
 static constexpr llvm::StringLiteral latestName = "latest";
+static constexpr llvm::StringLiteral samplesName = "samples";
 
 RunFolder::RunFolder(RunFolder &&other) noexcept
     : folder(std::move(other.folder)), descriptor(other.descriptor),
@@ -274,6 +275,12 @@ llvm::Error RunFolder::removeLeftovers() const {
         name == partialPrefix.str() + latestName.str() ||
         name.starts_with(removedPrefix.str() + stepPrefix.str()))
       if (llvm::Error error = removeTree(place(name)))
+        return error;
+  // Pictures are files that appear by a rename, too (OutputFile).
+  for (const std::string &name : namesIn(place(samplesName)))
+    if (name.find(partialPrefix) != std::string::npos)
+      if (llvm::Error error =
+              removeTree(place((samplesName + "/" + name).str())))
         return error;
   return llvm::Error::success();
 }

@@ -3,12 +3,14 @@
 //   run/step-0000000100/   model.safetensors, ema.safetensors, manifest.json...
 //   run/step-0000000200/
 //   run/latest             -> step-0000000200
+//   run/samples/           pictures
 //   run/.partial-...       a checkpoint that is being written
 //   run/.removed-...       one that is being removed
 //
 // A checkpoint appears by one rename, after everything in it has reached the
 // disk, and disappears by one: whenever the process is killed, every folder
-// named step-... is whole. What begins with a dot is removed by the next run.
+// named step-... is whole. What begins with a dot is removed by the next run,
+// and so are pictures that were being written.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_RUNTIME_CHECKPOINT_RUNFOLDER_H

@@ -166,6 +166,19 @@ TEST_F(RunFolderTest, IsForOneProcess) {
   EXPECT_NE(text.find("another process"), std::string::npos);
 }
 
+TEST_F(RunFolderTest, RemovesPicturesThatWereBeingWritten) {
+  std::string samples = path + "/samples";
+  llvm::cantFail(
+      llvm::errorCodeToError(llvm::sys::fs::create_directories(samples)));
+  for (const char *name :
+       {"step-0000000010.png", "step-0000000020.png.partial-a1B2c3"}) {
+    std::error_code error;
+    llvm::raw_fd_ostream(samples + "/" + name, error) << "picture";
+  }
+  RunFolder run = open();
+  EXPECT_EQ(names(samples), std::vector<std::string>{"step-0000000010.png"});
+}
+
 TEST_F(RunFolderTest, VerifyFindsEveryFlippedBit) {
   {
     RunFolder run = open();
