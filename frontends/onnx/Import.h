@@ -23,6 +23,12 @@ struct ImportOptions {
   std::optional<int64_t> batch;
   /// Sizes of symbolic dimensions by name.
   llvm::StringMap<int64_t> dims;
+  /// Parameters that an exporter merged or dropped, and that the file does not
+  /// tell apart again, are an error: trained, they would be one, or none.
+  bool refuseMerged = false;
+  /// Take the file literally: what it has merged is one parameter, what it
+  /// dropped is none.
+  bool asIs = false;
 };
 
 /// What an input is to a diffusion model, guessed from its name, type, rank.

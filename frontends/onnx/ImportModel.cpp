@@ -116,6 +116,8 @@ llvm::Error Importer::run() {
     error =
         makeError(ErrorKind::Unsupported, "these cannot be imported:\n  " +
                                               llvm::join(unsupported, "\n  "));
+  if (!error && options.refuseMerged && !options.asIs)
+    error = merged.check();
   if (!error)
     error = finishFunction();
   if (error)

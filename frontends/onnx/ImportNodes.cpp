@@ -64,6 +64,7 @@ Value Importer::resolve(llvm::StringRef name, const Node &user,
   if (!tensor)
     return {};
   Value value = weights.read(builder, loc, *tensor, user, operand);
+  merged.noteUse(*tensor, user, operand);
   if (!value) {
     noteUnsupported("the initializer " + quote(name) +
                     " has the element type " + nameOf(tensor->type));
@@ -185,7 +186,7 @@ Outputs Importer::build(const Node &node, const OpRow &row,
 /// Identity of an initializer is a parameter that the exporter found equal to
 /// another: a weight of its own, of the same bytes.
 bool Importer::importAlias(const Node &node) {
-  if (node.opType != "Identity" || !node.domain.empty() ||
+  if (options.asIs || node.opType != "Identity" || !node.domain.empty() ||
       node.inputs.size() != 1 || node.outputs.size() != 1)
     return false;
   const Tensor *tensor = initializers.lookup(node.inputs[0]);
@@ -202,7 +203,7 @@ bool Importer::importAlias(const Node &node) {
 /// trained it learns, else simplify drops it again. False where nothing was.
 llvm::Expected<bool> Importer::importWithDroppedBias(const Node &node,
                                                      Location loc) {
-  std::string bias = weights.getNames().droppedBias(node);
+  std::string bias = options.asIs ? "" : weights.getNames().droppedBias(node);
   const Tensor *weight =
       bias.empty() ? nullptr : initializers.lookup(node.inputs[1]);
   if (!weight || weight->dims.size() < 2 || initializers.count(bias) ||
@@ -288,6 +289,7 @@ llvm::Error Importer::importWithRow(const Node &node, Location loc) {
 
 llvm::Error Importer::importNode(const Node &node) {
   Location loc = locationOf(node);
+  merged.noteNode(node);
   if (importAlias(node))
     return llvm::Error::success();
   if (!node.domain.empty())

@@ -8,6 +8,7 @@
 #define DIT_FRONTENDS_ONNX_IMPORTER_H
 
 #include "frontends/onnx/Import.h"
+#include "frontends/onnx/MergedParameters.h"
 #include "frontends/onnx/NodeBuilder.h"
 #include "frontends/onnx/Weights.h"
 #include "llvm/ADT/StringSet.h"
@@ -21,7 +22,9 @@ public:
   Importer(const OnnxModel &model, const ImportOptions &options,
            mlir::ModuleOp module, WarningSink warn)
       : model(model), options(options), module(module),
-        builder(module.getContext()), weights(model.graph(), module, warn) {}
+        builder(module.getContext()),
+        weights(model.graph(), module, warn, options.asIs),
+        merged(model.graph(), weights.getNames()) {}
 
   /// Makes the function, or nothing and an error.
   llvm::Error run();
@@ -72,6 +75,7 @@ private:
   mlir::ModuleOp module;
   mlir::OpBuilder builder;
   Weights weights;
+  MergedParameters merged;
   mlir::func::FuncOp function;
   /// Values by name; null for those behind something unsupported.
   llvm::DenseMap<llvm::StringRef, mlir::Value> values;

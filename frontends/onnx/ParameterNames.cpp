@@ -51,22 +51,34 @@ static std::string pathOfScopes(llvm::ArrayRef<Property> metadata) {
   return parts.size() < 3 ? "" : parts[parts.size() - 2].trim(" '").str();
 }
 
-/// True where PyTorch passed the parameter `name` to the op of `node`, as
-/// dynamo writes it down: "…(args = (%add_1, %p_blocks_1_fc1_weight, …".
-static bool isPassed(llvm::StringRef name, const Node &node) {
-  std::optional<llvm::StringRef> call =
-      findProperty(node.metadata, "pkg.torch.onnx.fx_node");
-  if (!call || name.empty())
-    return false;
-  std::string argument = ("%p_" + name).str();
-  llvm::replace(argument, '.', '_');
-  for (size_t at = call->find(argument); at != llvm::StringRef::npos;
-       at = call->find(argument, at + 1)) {
-    llvm::StringRef rest = call->drop_front(at + argument.size());
-    if (rest.empty() || (!llvm::isAlnum(rest.front()) && rest.front() != '_'))
-      return true;
+/// A parameter's name as dynamo's calls spell it: "blocks.0.adaLN.bias" is
+/// blocks_0_adaln_bias.
+static std::string mangle(llvm::StringRef name) {
+  std::string text = name.lower();
+  for (char &c : text)
+    c = llvm::isAlnum(c) ? c : '_';
+  return text;
+}
+
+/// The parameters that PyTorch passed to the op of `node`, as dynamo writes
+/// them down: "…(args = (%add_1, %p_blocks_1_fc1_weight, …" has
+/// blocks_1_fc1_weight.
+static llvm::SmallVector<llvm::StringRef> passedTo(const Node &node) {
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::StringRef call =
+      findProperty(node.metadata, "pkg.torch.onnx.fx_node").value_or("");
+  constexpr llvm::StringLiteral mark = "%p_";
+  for (size_t at = call.find(mark); at != llvm::StringRef::npos;
+       at = call.find(mark)) {
+    call = call.drop_front(at + mark.size());
+    names.push_back(
+        call.take_while([](char c) { return llvm::isAlnum(c) || c == '_'; }));
   }
-  return false;
+  return names;
+}
+
+static bool isPassed(llvm::StringRef name, const Node &node) {
+  return !name.empty() && llvm::is_contained(passedTo(node), mangle(name));
 }
 
 ParameterNames::ParameterNames(const Graph &graph) {
@@ -76,6 +88,8 @@ ParameterNames::ParameterNames(const Graph &graph) {
     for (llvm::StringRef name : node.inputs)
       if (auto [entry, added] = users.try_emplace(name, &node); !added)
         entry->second = nullptr;
+  for (const Tensor &tensor : graph.initializers)
+    mangled.insert(mangle(tensor.name));
   findWrapper(graph);
   nameAfterFirstUse(graph);
 }
@@ -174,6 +188,9 @@ bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
   // A table that was computed from buffers still has no kind of its own.
   if (auto kind = kinds.find(tensor.name); kind != kinds.end())
     return kind->second == "PARAMETER" || isWeight;
+  // What dynamo computed is called after the op, as exp, and has no kind.
+  if (!kinds.empty() && !tensor.name.contains('.'))
+    return isWeight;
   // Diffusers' table of positions is a buffer.
   if (tensor.name.ends_with("pos_embed.pos_embed"))
     return false;
@@ -184,14 +201,26 @@ bool ParameterNames::isParameter(const Tensor &tensor, bool isWeight) const {
 
 /// The name that `tensor` had where `user` was made of it, if dynamo gave it
 /// that of an equal one; else ''.
-std::string ParameterNames::ownName(const Tensor &tensor,
-                                    const Node &user) const {
+std::string ParameterNames::ownName(const Tensor &tensor, const Node &user,
+                                    unsigned operand) const {
   std::string path = pathOfScopes(user.metadata);
   if (path.empty() ||
       (!isGenerated(tensor.name) && isPassed(tensor.name, user)))
     return "";
-  std::string name = path + (tensor.dims.size() == 1 ? ".bias" : ".weight");
+  // Norms have a weight of one dimension, too: before their bias, or multiplied
+  // where they are spelled out.
+  bool isNormWeight =
+      user.opType == "Mul" ||
+      (operand == 1 && llvm::StringRef(user.opType).ends_with("Normalization"));
+  bool isBias = tensor.dims.size() == 1 && !isNormWeight;
+  std::string name = path + (isBias ? ".bias" : ".weight");
   return isPassed(name, user) ? name : "";
+}
+
+bool ParameterNames::isStandIn(const Tensor &tensor, const Node &user,
+                               unsigned operand) const {
+  return !isGenerated(tensor.name) && !passedTo(user).empty() &&
+         !isPassed(tensor.name, user) && ownName(tensor, user, operand).empty();
 }
 
 std::string ParameterNames::droppedBias(const Node &user) const {
@@ -202,9 +231,19 @@ std::string ParameterNames::droppedBias(const Node &user) const {
   return !path.empty() && isPassed(path + ".bias", user) ? path + ".bias" : "";
 }
 
+bool ParameterNames::lacksUnknownBias(const Node &user) const {
+  return (user.opType == "Gemm" || user.opType == "Conv") &&
+         user.domain.empty() && user.inputs.size() == 2 &&
+         droppedBias(user).empty() &&
+         llvm::any_of(passedTo(user), [&](llvm::StringRef name) {
+           return name.ends_with("_bias") && !mangled.contains(name);
+         });
+}
+
 ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
                                                   const Node &user,
-                                                  unsigned operand) const {
+                                                  unsigned operand,
+                                                  bool literally) const {
   Identity identity;
   auto other = renamed.find(tensor.name);
   identity.name = other == renamed.end() ? tensor.name.str() : other->second;
@@ -218,7 +257,7 @@ ParameterNames::Identity ParameterNames::identify(const Tensor &tensor,
   // DiT's table of positions is fixed, whatever it is called inside.
   identity.isTrainable = !tensor.name.ends_with("pos_embed");
   bool generated = isGenerated(tensor.name);
-  std::string own = ownName(tensor, user);
+  std::string own = literally ? "" : ownName(tensor, user, operand);
   if (own.empty() && generated && weight)
     own = recoverWeight(user);
   if (!own.empty()) {

@@ -103,9 +103,12 @@ Value Weights::read(OpBuilder &builder, Location loc, const Tensor &tensor,
   Type element = convertType(builder.getContext(), tensor.type);
   if (!element)
     return {};
-  ParameterNames::Identity identity = names.identify(tensor, user, operand);
+  ParameterNames::Identity identity =
+      names.identify(tensor, user, operand, literally);
   if (!identity.isParameter || tensor.size() == 0)
     return constant(builder, loc, tensor);
+  if (GlobalOp known = parameters.lookup(&tensor))
+    return readGlobal(builder, loc, known);
   if (auto [entry, added] = checked.try_emplace(tensor.data.data(), true);
       added && hasNan(tensor))
     warn("the weight " + quote(identity.name) + " contains NaN");
@@ -116,6 +119,8 @@ Value Weights::read(OpBuilder &builder, Location loc, const Tensor &tensor,
   global.setTrainable(identity.isTrainable);
   if (identity.isTransposed)
     global->setDiscardableAttr("dit.transposed", builder.getUnitAttr());
+  if (literally)
+    parameters[&tensor] = global;
   return readGlobal(builder, loc, global);
 }
 

@@ -19,8 +19,11 @@ namespace dit::onnx {
 /// The weights of one function.
 class Weights {
 public:
-  Weights(const Graph &graph, mlir::ModuleOp module, WarningSink warn)
-      : names(graph), module(module), symbols(module), warn(warn) {}
+  /// `literally`: each initializer is one parameter, whoever reads it.
+  Weights(const Graph &graph, mlir::ModuleOp module, WarningSink warn,
+          bool literally)
+      : names(graph), module(module), symbols(module), warn(warn),
+        literally(literally) {}
 
   /// The value of an initializer as input `operand` of `user`; null if its
   /// element type has no counterpart in IR.
@@ -49,6 +52,9 @@ private:
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
   WarningSink warn;
+  bool literally;
+  /// The parameters of initializers, where these are taken literally.
+  llvm::DenseMap<const Tensor *, GlobalOp> parameters;
   /// What was read already, by initializer and name, and by global.
   llvm::DenseMap<const Tensor *, mlir::Value> constants;
   llvm::DenseMap<mlir::Operation *, mlir::Value> reads;

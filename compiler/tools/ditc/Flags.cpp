@@ -501,6 +501,7 @@ Expected<dit::Flags> dit::parseFlags(ArrayRef<const char *> arguments,
     parsed.getLastArgValue(OPT_input_map).split(names, ',');
     flags.modelInputs.assign(names.begin(), names.end());
   }
+  flags.asIs = parsed.hasArg(OPT_as_is);
   flags.dryRun = parsed.hasArg(OPT_dry_run);
   flags.quiet = parsed.hasArg(OPT_quiet);
   flags.verbose = parsed.hasArg(OPT_verbose);

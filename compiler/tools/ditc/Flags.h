@@ -21,6 +21,7 @@ struct Flags {
   int64_t imageSize = 0; // pixels; 0: the model's own
   std::string weights;
   std::optional<uint64_t> initSeed;
+  bool asIs = false;                    // merged parameters stay merged
   std::vector<std::string> modelInputs; // --inputs: picture, timestep, labels
   std::string emit;                     // dit, plan, llvm, asm or nothing
   bool optReportJson = false;

@@ -112,6 +112,8 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
     if (!flags.quiet)
       WithColor::warning(errs(), "ditc") << text << "\n";
   };
+  options.refuseMerged = pipeline.mode == Mode::Train;
+  options.asIs = flags.asIs;
   options.batch = sample ? 2 * batch : batch;
   if (Error error = onnx::importModel(**model, options, module, warn))
     return error;

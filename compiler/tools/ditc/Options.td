@@ -49,6 +49,7 @@ let Group = grp_train in {
   defm min_snr : Value<"min-snr", "GAMMA", "weigh the mean square by min(SNR, GAMMA) / SNR, of prediction v by / (SNR + 1); 0 (default): no weights">;
   defm residual : Value<"residual", "TYPE", "the residual stream: fp32 (default), bf16">;
   defm recompute : Value<"recompute", "WHAT", "what the gradient computes again: none (default), each block, or auto: as much as --memory makes necessary">;
+  def as_is : Flag1<"as-is", "take the file literally: parameters that the exporter merged are trained as one, those that it dropped are not there">;
   defm trainable : Value<"trainable", "REGEX", "train parameters with such names alone">;
   defm freeze : Value<"freeze", "REGEX", "do not train parameters with such names">;
 }

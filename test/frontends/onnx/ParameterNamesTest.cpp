@@ -102,6 +102,36 @@ TEST(ParameterNames, TellMergedTensorsApart) {
   EXPECT_EQ(identify(shared.result("m")), "blocks.0.fc.weight trainable");
 }
 
+/// A norm's weight has one dimension as its bias has.
+TEST(ParameterNames, TellNormsApart) {
+  std::string metadata =
+      scopes("['', 'blocks.1.norm', 'layer_norm_3']") +
+      bytes(9, bytes(1, "pkg.torch.onnx.fx_node") +
+                   bytes(2, "%layer_norm_3 : (args = (%x, [2], "
+                            "%p_blocks_1_norm_weight, %p_blocks_1_norm_bias)"));
+  auto graph = [&] {
+    GraphWriter graph;
+    graph.input(value("x", ElementType::Float, {"2", "2"}))
+        .initializer(floats("blocks.0.norm.weight", {2}, {1, 1}))
+        .initializer(floats("blocks.0.norm.bias", {2}, {0, 0}))
+        .node(node("LayerNormalization",
+                   {"x", "blocks.0.norm.weight", "blocks.0.norm.bias"}, {"y"},
+                   metadata))
+        .result("y");
+    return graph;
+  };
+  std::string file = model(graph());
+  auto parsed = OnnxModel::parse(file, "m");
+  ASSERT_TRUE(bool(parsed)) << llvm::toString(parsed.takeError());
+  const Graph &contents = (*parsed)->graph();
+  ParameterNames names(contents);
+  const Node &norm = contents.nodes.front();
+  EXPECT_EQ(names.identify(contents.initializers[0], norm, 1).name,
+            "blocks.1.norm.weight");
+  EXPECT_EQ(names.identify(contents.initializers[1], norm, 2).name,
+            "blocks.1.norm.bias");
+}
+
 TEST(ParameterNames, KnowDroppedBiases) {
   auto dropped = [](const std::string &opType, const std::string &rest,
                     std::vector<std::string> inputs = {"x", "w"}) {
