@@ -2,7 +2,7 @@
 //
 // The order of the calls is the point:
 //
-//   1. mkdir .partial-step-N; write and fsync each file; the manifest last
+//   1. mkdir .partial-step-N; write the files, the manifest last; fsync each
 //   2. fsync .partial-step-N: its entries are on the disk
 //   3. rename to step-N (or exchange with the one that is there), fsync run/
 //   4. symlink .partial-latest, rename to latest, fsync run/
@@ -152,31 +152,38 @@ llvm::Error RunFolder::synchronize(llvm::StringRef path) const {
   return llvm::Error::success();
 }
 
+/// Writes all files, then synchronizes them: file systems with a journal do
+/// most of the work for all of them with the first.
 llvm::Error RunFolder::writeFiles(llvm::StringRef partial, Manifest &manifest,
                                   llvm::ArrayRef<TensorFile> files) const {
-  manifest.files.clear();
-  for (const TensorFile &tensors : files) {
+  std::vector<HashedFile> written;
+  auto create = [&](const std::string &name) -> llvm::Error {
     llvm::Expected<HashedFile> file =
-        HashedFile::create((partial + "/" + tensors.name).str(), change);
+        HashedFile::create((partial + "/" + name).str(), change);
     if (!file)
       return file.takeError();
+    written.push_back(std::move(*file));
+    return llvm::Error::success();
+  };
+  manifest.files.clear();
+  for (const TensorFile &tensors : files) {
+    if (llvm::Error error = create(tensors.name))
+      return error;
+    HashedFile &file = written.back();
     if (llvm::Error error = tensors.stream(
-            [&](llvm::ArrayRef<uint8_t> bytes) { return file->append(bytes); }))
+            [&](llvm::ArrayRef<uint8_t> bytes) { return file.append(bytes); }))
       return error;
-    if (llvm::Error error = file->close())
-      return error;
-    manifest.files.push_back({tensors.name, file->size(), file->hash()});
+    manifest.files.push_back({tensors.name, file.size(), file.hash()});
   }
   std::string text = encodeManifest(manifest);
-  llvm::Expected<HashedFile> file =
-      HashedFile::create((partial + "/manifest.json").str(), change);
-  if (!file)
-    return file.takeError();
-  if (llvm::Error error = file->append(
+  if (llvm::Error error = create("manifest.json"))
+    return error;
+  if (llvm::Error error = written.back().append(
           {reinterpret_cast<const uint8_t *>(text.data()), text.size()}))
     return error;
-  if (llvm::Error error = file->close())
-    return error;
+  for (HashedFile &file : written)
+    if (llvm::Error error = file.close())
+      return error;
   return synchronize(partial);
 }
 
