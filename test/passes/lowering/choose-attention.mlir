@@ -21,6 +21,24 @@ plan.function @heads_of_72 step = "a" {
       v_strides = [884736, 3456, 216] output_strides = [294912, 1152, 72] type = bf16
 }
 
+// Heads of 64: few rows are ours, many the library's.
+// CHECK-LABEL: plan.function @heads_of_64
+// CHECK: plan.attention {{.*}} {ours}
+// CHECK: plan.attention
+// CHECK-NOT: ours
+plan.function @heads_of_64 step = "c" {
+  %qkv = plan.global @qkv 3538944
+  %out = plan.global @out 1179648
+  // expected-remark @below {{attention by our kernel}}
+  plan.attention %qkv, %qkv, %qkv -> %out sizes = [1, 18, 256, 256, 64, 64] scale = 0.125
+      q_strides = [884736, 3456, 64] k_strides = [884736, 3456, 64]
+      v_strides = [884736, 3456, 64] output_strides = [294912, 1152, 64] type = bf16
+  // expected-remark @below {{attention by cuDNN}}
+  plan.attention %qkv, %qkv, %qkv -> %out sizes = [2, 18, 256, 256, 64, 64] scale = 0.125
+      q_strides = [884736, 3456, 64] k_strides = [884736, 3456, 64]
+      v_strides = [884736, 3456, 64] output_strides = [294912, 1152, 64] type = bf16
+}
+
 // Heads for which the library is faster, another type, a mask, rows that do
 // not begin at multiples of 16 bytes: the library's.
 // CHECK-LABEL: plan.function @library
