@@ -35,8 +35,8 @@ static constexpr int64_t longRow = 8192, manyRows = 64, longestPiece = 4096;
 static constexpr int64_t longestRun = 32, shortestRun = 8, fewestRuns = 16;
 /// Kernels hold the sums of a whole row.
 static constexpr int64_t widestSums = 16384;
-/// Terms that one point adds.
-static constexpr int64_t mostTerms = 64;
+/// Terms that one point adds, and so few that a kernel does it beside others.
+static constexpr int64_t mostTerms = 64, fewTerms = 16;
 
 static int64_t findDivisor(int64_t number, int64_t most) {
   most = std::min(number, most);
@@ -64,7 +64,7 @@ private:
   SmallVector<Stretch> getStretches();
   Value reduce(Value input, int64_t dim, bool isPartial = false);
   Value reduceRows(Value input);
-  Value reduceColumns(Value input, int64_t innermost);
+  Value reduceColumns(Value input, int64_t innermost, bool isFirst = true);
   /// `shape` with dimension `dim` cut into pieces of `size`.
   Value cut(Value input, int64_t dim, int64_t size);
   Value reshape(Value input, ArrayRef<int64_t> shape) {
@@ -132,16 +132,17 @@ Value Splitter::reduceRows(Value input) {
 }
 
 /// `innermost`: the last of the reduced dimensions, whose divisors other sums
-/// over the same rows may have too.
-Value Splitter::reduceColumns(Value input, int64_t innermost) {
+/// over the same rows may have too. The first stage is beside what makes the
+/// rows, a later one of few terms beside what reads the sums.
+Value Splitter::reduceColumns(Value input, int64_t innermost, bool isFirst) {
   int64_t dim = getTensorType(input).getRank() - 2,
           length = shapeOf(input)[dim], inner = shapeOf(input).back();
   int64_t rows = getTensorType(input).getNumElements() / inner;
   int64_t run = findDivisor(innermost, longestRun);
   if (run < shortestRun)
     run = findDivisor(length, longestRun);
-  bool isPartial =
-      run >= shortestRun && rows >= fewestRuns * run && inner <= widestSums;
+  bool isPartial = run >= shortestRun && rows >= fewestRuns * run &&
+                   inner <= widestSums && (isFirst || length > fewTerms);
   if (!isPartial)
     run = findDivisor(length, mostTerms);
   if (!isPartial && (length <= mostTerms || run < shortestRun))
@@ -149,7 +150,8 @@ Value Splitter::reduceColumns(Value input, int64_t innermost) {
   if (run == length)
     return reduce(input, dim, isPartial);
   int64_t left = length / run;
-  return reduceColumns(reduce(cut(input, dim, run), dim + 1, isPartial), left);
+  return reduceColumns(reduce(cut(input, dim, run), dim + 1, isPartial), left,
+                       /*isFirst=*/false);
 }
 
 void Splitter::run() {

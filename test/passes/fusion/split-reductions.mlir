@@ -11,6 +11,16 @@ func.func @tokens(%x: tensor<8x64x192xf32>) -> tensor<8x192xf32> {
   return %s : tensor<8x192xf32>
 }
 
+// Eight runs are few terms, which a kernel adds beside others.
+// CHECK-LABEL: @many_tokens
+func.func @many_tokens(%x: tensor<64x256x192xf32>) -> tensor<64x192xf32> {
+  // CHECK: %[[P:.*]] = dit.reduce sum %{{.*}} dims = [2] {dit.partial} : tensor<64x8x32x192xf32>
+  // CHECK-NEXT: %[[S:.*]] = dit.reduce sum %[[P]] dims = [1] : tensor<64x8x192xf32>
+  // CHECK-NEXT: return %[[S]]
+  %s = dit.reduce sum %x dims = [1] : tensor<64x256x192xf32>
+  return %s : tensor<64x192xf32>
+}
+
 // The gradient of a bias has runs of the same rows.
 // CHECK-LABEL: @rows
 func.func @rows(%x: tensor<64x256x192xf32>) -> tensor<192xf32> {
