@@ -58,14 +58,18 @@ static llvm::Error takeNoise(std::optional<Array> &array, llvm::StringRef flag,
 
 llvm::Error PictureSampler::check() {
   const proto::Sampling &s = *sampling;
-  if (s.schedule() != "ddpm-linear" ||
-      (s.prediction() != "eps" && s.prediction() != "v"))
+  bool isFlow = s.schedule() == "flow" && s.prediction() == "flow";
+  if (!isFlow && (s.schedule() != "ddpm-linear" ||
+                  (s.prediction() != "eps" && s.prediction() != "v")))
     return failure(Exit::Unsupported,
                    "the plan's schedule '" + plan::escaped(s.schedule()) +
                        "' with prediction '" + plan::escaped(s.prediction()) +
-                       "' has no sampler here; ddpm-linear with eps or v has");
+                       "' has no sampler here; ddpm-linear with eps or v has, "
+                       "and flow with flow");
   request.sampler.learnedSigma = s.learned_sigma();
-  if (s.prediction() == "v")
+  if (isFlow)
+    request.sampler.prediction = Prediction::Flow;
+  else if (s.prediction() == "v")
     request.sampler.prediction = Prediction::Velocity;
   if (request.sampler.steps > s.max_steps())
     return failure(Exit::Contradiction,
@@ -129,7 +133,7 @@ llvm::Error PictureSampler::fillTables() {
   std::vector<float> rows(sampling->max_steps() * 8);
   std::vector<float> timesteps(sampling->max_steps());
   for (size_t i = 0; i != table->timesteps.size(); ++i) {
-    timesteps[i] = table->timesteps[i];
+    timesteps[i] = static_cast<float>(table->timesteps[i]);
     for (size_t column = 0; column != 8; ++column)
       rows[8 * i + column] = table->coefficients[i][column];
   }
@@ -146,8 +150,12 @@ llvm::Error PictureSampler::fillTables() {
       plan::elementType(executor->metadata().globals(global).type().type()),
       lossy);
   if (lossy)
-    return failure(Exit::Unsupported,
-                   "the plan's timesteps have a type that cannot hold 999");
+    return failure(
+        Exit::Unsupported,
+        "the plan's timesteps have a type that cannot hold " +
+            llvm::Twine(request.sampler.prediction == Prediction::Flow
+                            ? "a flow's: export the model with a float timestep"
+                            : "999"));
   if (llvm::Error error = executor->write(global, converted.bytes))
     return error;
   if (llvm::Error error = writeNumber(sampling->seed(), request.seed))

@@ -110,8 +110,52 @@ static SamplerTable::Row makeRow(const SamplerOptions &options, double product,
   return row;
 }
 
+llvm::StringRef dit::runtime::nameOf(Sampler sampler) {
+  switch (sampler) {
+  case Sampler::Ddpm:
+    return "ddpm";
+  case Sampler::Ddim:
+    return "ddim";
+  case Sampler::Euler:
+    return "euler";
+  }
+  llvm_unreachable("all samplers have names");
+}
+
+/// Euler's steps over a flow, from noise at t = 1 to data at 0.
+static llvm::Expected<SamplerTable>
+makeFlowTable(const SamplerOptions &options) {
+  if (options.steps < 1 || options.steps > totalSteps)
+    return failure(Exit::Usage, "--steps " + llvm::Twine(options.steps) +
+                                    ": must be from 1 to " +
+                                    llvm::Twine(totalSteps));
+  auto timeOf = [&](int64_t step) {
+    double even = 1 - static_cast<double>(step) / options.steps;
+    return options.shift * even / (1 + (options.shift - 1) * even);
+  };
+  SamplerTable table;
+  for (int64_t step = 0; step != options.steps; ++step) {
+    table.timesteps.push_back(totalSteps * timeOf(step));
+    SamplerTable::Row row = {};
+    row[SamplerTable::A] = 1;
+    row[SamplerTable::B] = timeOf(step + 1) - timeOf(step);
+    table.coefficients.push_back(row);
+  }
+  return table;
+}
+
 llvm::Expected<SamplerTable>
 dit::runtime::makeSamplerTable(const SamplerOptions &options) {
+  bool isFlow = options.prediction == Prediction::Flow;
+  if (isFlow != (options.sampler == Sampler::Euler))
+    return failure(Exit::Contradiction,
+                   "--sampler " + nameOf(options.sampler) +
+                       (isFlow ? ": the model predicts a flow's velocity, "
+                                 "which euler samples"
+                               : ": the model predicts eps or v, which ddim "
+                                 "and ddpm sample"));
+  if (isFlow)
+    return makeFlowTable(options);
   llvm::Expected<std::vector<int64_t>> kept =
       options.sampler == Sampler::Ddpm
           ? spreadTimesteps(options.steps, totalSteps)

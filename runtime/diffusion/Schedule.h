@@ -8,7 +8,8 @@
 //   x'     = A x + B p + (C + D exp(logvar / 2)) z
 //
 // p is what the model predicts: eps, or a velocity, from which eps is linear
-// in x and p and so lies in A and B.
+// in x and p and so lies in A and B. A flow's velocity is dx/dt: Euler's step
+// from t to t' is x + (t' - t) p.
 //
 // All arithmetic is double; the table is rounded to fp32 once.
 //
@@ -17,6 +18,7 @@
 #define DIT_RUNTIME_DIFFUSION_SCHEDULE_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
 #include <array>
@@ -26,12 +28,16 @@
 namespace dit::runtime {
 
 /// How x at one step becomes x at the next.
-enum class Sampler { Ddpm, Ddim };
+enum class Sampler { Ddpm, Ddim, Euler };
+
+/// ddpm, ddim or euler.
+llvm::StringRef nameOf(Sampler sampler);
 
 /// What the model says of x_t.
 enum class Prediction {
-  Noise,   // eps
-  Velocity // v = sqrt(abar) eps - sqrt(1 - abar) x_0
+  Noise,    // eps
+  Velocity, // v = sqrt(abar) eps - sqrt(1 - abar) x_0
+  Flow      // dx/dt = eps - x_0, of x_t = (1 - t) x_0 + t eps
 };
 
 /// What to sample with; the values of the command line and of the plan.
@@ -41,6 +47,9 @@ struct SamplerOptions {
   double eta = 0;            // DDIM: 0 deterministic, 1 as noisy as DDPM
   bool learnedSigma = false; // the model gives a variance v
   Prediction prediction = Prediction::Noise;
+  // Euler: t is S t / (1 + (S - 1) t) of an even spread; Stable Diffusion 3's
+  // is 3, for more steps where there is noise.
+  double shift = 1;
 };
 
 /// The steps in the order they are executed: largest t first.
@@ -48,7 +57,7 @@ struct SamplerTable {
   enum Column { A, B, C, D, MinLog, MaxLog };
   using Row = std::array<double, 8>;
 
-  std::vector<int64_t> timesteps; // the original integer t
+  std::vector<double> timesteps; // the original integer t; of a flow 1000 t
   std::vector<Row> coefficients;
 };
 
@@ -66,7 +75,8 @@ llvm::Expected<std::vector<int64_t>> stridedTimesteps(int64_t steps,
                                                       int64_t total);
 
 /// The table of a sampler over DDPM's linear schedule: DDPM spreads its
-/// timesteps, DDIM strides them.
+/// timesteps, DDIM strides them; or of Euler over a flow from t = 1 to 0.
+/// Exit::Contradiction where sampler and prediction do not go together.
 llvm::Expected<SamplerTable> makeSamplerTable(const SamplerOptions &options);
 
 } // namespace dit::runtime

@@ -226,12 +226,12 @@ static Error checkPatterns(const TrainingOptions &training,
   return Error::success();
 }
 
-/// What a train plan's --prediction needs of the model: real times for a flow,
-/// the noise for a variance.
+/// What --prediction needs of the model: real times for a flow; in training the
+/// noise for a variance.
 static Error checkPrediction(const PipelineOptions &pipeline,
                              mlir::ModuleOp module) {
   auto model = module.lookupSymbol<mlir::func::FuncOp>("forward");
-  if (pipeline.mode != Mode::Train || pipeline.prediction == "eps" || !model)
+  if (pipeline.mode == Mode::Forward || pipeline.prediction == "eps" || !model)
     return Error::success();
   auto typeOf = [](mlir::TypeRange types, int64_t index) {
     return index >= 0 && index < static_cast<int64_t>(types.size())
@@ -246,6 +246,8 @@ static Error checkPrediction(const PipelineOptions &pipeline,
                    "--prediction flow tells the model 1000 t, which is not "
                    "whole, but it takes whole timesteps: export it with a "
                    "timestep of float32");
+  if (pipeline.mode != Mode::Train)
+    return Error::success();
   mlir::RankedTensorType picture =
       typeOf(model.getArgumentTypes(), std::max<int64_t>(pipeline.picture, 0));
   mlir::RankedTensorType said = typeOf(model.getResultTypes(), 0);

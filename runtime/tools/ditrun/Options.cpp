@@ -53,9 +53,11 @@ static llvm::Error setSampler(Options &options, llvm::StringRef value) {
     options.sampler = Sampler::Ddim;
   else if (value == "ddpm")
     options.sampler = Sampler::Ddpm;
+  else if (value == "euler")
+    options.sampler = Sampler::Euler;
   else
     return usage("--sampler '" + plan::escaped(value) +
-                 "': must be ddim or ddpm");
+                 "': must be ddim, ddpm or euler");
   return llvm::Error::success();
 }
 
@@ -87,8 +89,8 @@ static std::vector<Flag> generalFlags() {
       {"--num", "N", FlagGroup::What,
        "pictures in all, spread evenly over the labels, in their order",
        integer("--num", &O::count, 1)},
-      {"--sampler", "NAME", FlagGroup::How, "ddim (default) or ddpm",
-       setSampler},
+      {"--sampler", "NAME", FlagGroup::How,
+       "ddim (default) or ddpm; of flows euler", setSampler},
       {"--steps", "N", FlagGroup::How, "steps of the sampler (50)",
        integer("--steps", &O::steps, 1)},
       {"--cfg", "S", FlagGroup::How,
@@ -99,6 +101,9 @@ static std::vector<Flag> generalFlags() {
        setGuidedChannels},
       {"--eta", "E", FlagGroup::How, "noise of ddim, 0 (default) to 1",
        number("--eta", &O::eta, 0, 1)},
+      {"--shift", "S", FlagGroup::How,
+       "euler's times are S t / (1 + (S - 1) t), 1 (default): evenly spread",
+       number("--shift", &O::shift, 0.01, 100)},
       {"--seed", "N", FlagGroup::How,
        "the noise of picture i depends on (seed, i) alone (0)",
        [](O &options, llvm::StringRef value) {

@@ -35,6 +35,7 @@ struct Options {
   std::optional<double> guidance;
   std::optional<int64_t> guidedChannels; // -1: all
   std::optional<double> eta;
+  std::optional<double> shift;
   std::optional<uint64_t> seed;
   std::optional<std::string> initialNoise;
   std::optional<std::string> stepNoise;

@@ -46,14 +46,17 @@ PictureWriter::create(const Options &options, const SampleRequest &request,
 
 PngText PictureWriter::describe(int64_t picture) const {
   const SamplerOptions &sampler = request.sampler;
-  bool ddim = sampler.sampler == Sampler::Ddim;
+  std::string name = nameOf(sampler.sampler).str();
+  if (sampler.sampler == Sampler::Ddim)
+    name += " eta " + printNumber(sampler.eta);
+  else if (sampler.sampler == Sampler::Euler)
+    name += " shift " + printNumber(sampler.shift);
   PngText text = {{"Software", "ditrun"},
                   {"plan", plan.hash},
                   {"seed", std::to_string(request.seed)},
                   {"steps", std::to_string(sampler.steps)},
                   {"cfg", printNumber(request.guidance)},
-                  {"sampler", ddim ? "ddim eta " + printNumber(sampler.eta)
-                                   : std::string("ddpm")}};
+                  {"sampler", name}};
   if (picture < 0)
     return text;
   text.push_back({"picture", std::to_string(picture)});

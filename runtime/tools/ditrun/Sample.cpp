@@ -21,9 +21,6 @@ static llvm::Error checkFlags(const Options &options) {
                      flag + " belongs to forward plans; '" +
                          plan::escaped(options.plan) +
                          "' is a sample plan: --labels, --num, -o");
-  if (options.eta && options.sampler == Sampler::Ddpm)
-    return failure(Exit::Contradiction,
-                   "--eta belongs to --sampler ddim; ddpm has no such number");
   if (options.gridColumns && !options.folder)
     return failure(Exit::Contradiction,
                    "--grid needs -o DIR, beside which the grid is put");
@@ -34,9 +31,20 @@ llvm::Expected<SampleRequest>
 dit::runtime::makeRequest(const Options &options,
                           const proto::Sampling &sampling) {
   SampleRequest request;
-  request.sampler.sampler = options.sampler.value_or(Sampler::Ddim);
+  Sampler sampler = options.sampler.value_or(
+      sampling.schedule() == "flow" ? Sampler::Euler : Sampler::Ddim);
+  if (options.eta && sampler != Sampler::Ddim)
+    return failure(Exit::Contradiction, "--eta belongs to --sampler ddim; " +
+                                            nameOf(sampler) +
+                                            " has no such number");
+  if (options.shift && sampler != Sampler::Euler)
+    return failure(Exit::Contradiction, "--shift belongs to --sampler euler; " +
+                                            nameOf(sampler) +
+                                            " has no such number");
+  request.sampler.sampler = sampler;
   request.sampler.steps = options.steps.value_or(50);
   request.sampler.eta = options.eta.value_or(0);
+  request.sampler.shift = options.shift.value_or(1);
   request.guidance = options.guidance.value_or(sampling.classes() ? 4 : 1);
   if (options.guidedChannels)
     request.guidedChannels = *options.guidedChannels == -1
@@ -95,7 +103,6 @@ static llvm::Expected<int64_t> sampleAll(PictureSampler &sampler,
 static std::string summary(const PictureSampler &sampler,
                            const SampleRequest &request, int64_t done,
                            double seconds) {
-  bool ddim = request.sampler.sampler == Sampler::Ddim;
   return llvm::formatv(
              "{0}{1} pictures in {2:f2} s ({3:f1} a second): {4}, {5} steps, "
              "cfg {6} on {7} of the channels, seed {8}",
@@ -103,9 +110,9 @@ static std::string summary(const PictureSampler &sampler,
              done == sampler.pictures()
                  ? std::string()
                  : llvm::formatv(" of {0}", sampler.pictures()).str(),
-             seconds, done / seconds, ddim ? "ddim" : "ddpm", sampler.steps(),
-             printNumber(request.guidance), sampler.guidedChannels(),
-             request.seed)
+             seconds, done / seconds, nameOf(request.sampler.sampler),
+             sampler.steps(), printNumber(request.guidance),
+             sampler.guidedChannels(), request.seed)
       .str();
 }
 

@@ -137,6 +137,41 @@ TEST(ScheduleTest, VelocityIsTheSameStepInOtherWords) {
   }
 }
 
+TEST(ScheduleTest, EulerFollowsAFlow) {
+  SamplerOptions options{Sampler::Euler, 7, 0, true, Prediction::Flow};
+  for (double shift : {1.0, 3.0}) {
+    options.shift = shift;
+    SamplerTable table = llvm::cantFail(makeSamplerTable(options));
+    ASSERT_EQ(table.timesteps.size(), 7u);
+    // x follows dx/dt = 2 t from t = 1: Euler's sum, term by term; and a flow of
+    // constant velocity, eps - x0, ends at x0.
+    double x = 5, expected = 5, straight = 0.25;
+    for (int i = 0; i != 7; ++i) {
+      double even = 1 - i / 7.0, next = 1 - (i + 1) / 7.0;
+      double t = shift * even / (1 + (shift - 1) * even);
+      double after = shift * next / (1 + (shift - 1) * next);
+      EXPECT_NEAR(table.timesteps[i], 1000 * t, 1e-10);
+      expected += (after - t) * 2 * t;
+      const SamplerTable::Row &row = table.coefficients[i];
+      x = row[0] * x + row[1] * 2 * table.timesteps[i] / 1000;
+      straight = row[0] * straight + row[1] * (0.25 - -1.5);
+      for (int column = 2; column != 8; ++column)
+        EXPECT_EQ(row[column], 0);
+    }
+    EXPECT_NEAR(x, expected, 1e-12);
+    EXPECT_NEAR(straight, -1.5, 1e-12);
+  }
+}
+
+TEST(ScheduleTest, SamplersGoWithPredictions) {
+  for (SamplerOptions options :
+       {SamplerOptions{Sampler::Euler, 10},
+        SamplerOptions{Sampler::Ddim, 10, 0, false, Prediction::Flow}})
+    EXPECT_EQ(
+        plan::describe(makeSamplerTable(options).takeError()).first,
+        plan::Exit::Contradiction);
+}
+
 TEST(ScheduleTest, OneStepIsFinite) {
   for (Sampler sampler : {Sampler::Ddpm, Sampler::Ddim})
     for (const SamplerTable::Row &row :
