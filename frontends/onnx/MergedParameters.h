@@ -10,8 +10,8 @@
 //   a call     that names other parameters than the file has there
 //
 // A module that is called twice shares weight and bias, and is none of these.
-// Layers that are equal as a whole (dynamo merges weights below 1024 numbers) are
-// one node in the file, and nothing tells.
+// Layers that are equal as a whole (dynamo merges weights below 1024 numbers)
+// are one node in the file, and nothing tells.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FRONTENDS_ONNX_MERGEDPARAMETERS_H

@@ -211,7 +211,8 @@ TEST_F(LossTest, WithoutLearnedSigmaIsTheMeanSquare) {
               1e-14);
 }
 
-/// Hang et al.'s weights, and that they are of the mean square's gradient alone.
+/// Hang et al.'s weights, and that they are of the mean square's gradient
+/// alone.
 TEST_F(LossTest, MinSnr) {
   constexpr double gamma = 5;
   for (bool saysVelocity : {false, true}) {
@@ -232,7 +233,10 @@ TEST_F(LossTest, MinSnr) {
             {}));
     builder.setInsertionPointToStart(function.addEntryBlock());
     ValueRange in = function.getArguments();
-    LossInputs inputs{in[0], in[2], in[1], in[3],
+    LossInputs inputs{in[0],
+                      in[2],
+                      in[1],
+                      in[3],
                       createDiffusionRows(builder, loc, in[4], in[3]),
                       Value()};
     inputs.weight =
@@ -243,8 +247,8 @@ TEST_F(LossTest, MinSnr) {
     SmallVector<Value> results{inputs.weight, losses.mse, losses.vb,
                                losses.total, (*gradients)[0]};
     func::ReturnOp::create(builder, loc, results);
-    function.setType(builder.getFunctionType(in.getTypes(),
-                                             ValueRange(results).getTypes()));
+    function.setType(
+        builder.getFunctionType(in.getTypes(), ValueRange(results).getTypes()));
     ASSERT_TRUE(succeeded(verify(*module)));
 
     Numbers output = RandomNumbers(8).draw(2 * batch * pixels, -1, 1);

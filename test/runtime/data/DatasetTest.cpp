@@ -181,8 +181,8 @@ TEST(DatasetTest, LatentDistributions) {
   EXPECT_NE(text.find("value 3, a standard deviation, is negative"),
             std::string::npos);
   // All files are of the first one's kind.
-  ASSERT_FALSE(bool(writeNpy(folder.at("features/1.npy"),
-                             makeArray({1, 1, 3}, {1, 2, 3}))));
+  ASSERT_FALSE(bool(
+      writeNpy(folder.at("features/1.npy"), makeArray({1, 1, 3}, {1, 2, 3}))));
   bad = (*dataset)->read(1, moments);
   ASSERT_FALSE(bool(bad));
   EXPECT_EQ(plan::describe(bad.takeError()).first, Exit::Contradiction);
@@ -260,7 +260,8 @@ TEST(DatasetTest, NamesAndPaths) {
   };
   auto [code, text] = fails(folder.path.str().str(), "mnits");
   EXPECT_EQ(code, Exit::Usage);
-  EXPECT_NE(text.find("fashion-mnist, cifar10, latents, webdataset, folder"), std::string::npos);
+  EXPECT_NE(text.find("fashion-mnist, cifar10, latents, webdataset, folder"),
+            std::string::npos);
   EXPECT_EQ(fails(folder.at("none"), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "latents").first, Exit::Missing);

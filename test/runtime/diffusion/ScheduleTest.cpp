@@ -143,8 +143,8 @@ TEST(ScheduleTest, EulerFollowsAFlow) {
     options.shift = shift;
     SamplerTable table = llvm::cantFail(makeSamplerTable(options));
     ASSERT_EQ(table.timesteps.size(), 7u);
-    // x follows dx/dt = 2 t from t = 1: Euler's sum, term by term; and a flow of
-    // constant velocity, eps - x0, ends at x0.
+    // x follows dx/dt = 2 t from t = 1: Euler's sum, term by term; and a flow
+    // of constant velocity, eps - x0, ends at x0.
     double x = 5, expected = 5, straight = 0.25;
     for (int i = 0; i != 7; ++i) {
       double even = 1 - i / 7.0, next = 1 - (i + 1) / 7.0;
@@ -167,9 +167,8 @@ TEST(ScheduleTest, SamplersGoWithPredictions) {
   for (SamplerOptions options :
        {SamplerOptions{Sampler::Euler, 10},
         SamplerOptions{Sampler::Ddim, 10, 0, false, Prediction::Flow}})
-    EXPECT_EQ(
-        plan::describe(makeSamplerTable(options).takeError()).first,
-        plan::Exit::Contradiction);
+    EXPECT_EQ(plan::describe(makeSamplerTable(options).takeError()).first,
+              plan::Exit::Contradiction);
 }
 
 TEST(ScheduleTest, OneStepIsFinite) {
