@@ -12,7 +12,7 @@ webdataset      the same in two tar files
 JPEGs are test/fixtures/data's, whose pixels are beside them as Pillow decodes them;
 other kinds have those pixels.
 """
-import gzip, io, os, pathlib, struct, sys, tarfile, zlib
+import gzip, io, pathlib, struct, sys, tarfile, zlib
 
 kind, folder, count = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
 variant = sys.argv[4] if len(sys.argv) > 4 else ""
