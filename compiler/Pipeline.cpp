@@ -182,6 +182,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       functions->addPass(createExpandScatterAdd());
       functions->addPass(createCSEPass());
     }
+    if (options.isForGpu && options.mode == Mode::Train)
+      functions->addPass(createFuseTrainingEpilogue({.report = report}));
     functions->addPass(createSplitReductions());
     functions->addPass(
         createFuseEpilogue({.report = report, .library = options.isForGpu}));
