@@ -179,13 +179,13 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Case{.name = "xl_fc1",
              .type = BF16,
-             .m = 16384,
+             .m = 1024,
              .n = 4608,
              .k = 1152,
              .bias = true},
         Case{.name = "xl_fc2",
              .type = BF16,
-             .m = 16384,
+             .m = 1024,
              .n = 4608,
              .k = 1152,
              .gradient = true},
@@ -245,13 +245,6 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(CudaGemmAuxRefusalTest, WhatTheLibraryCannotDoIsNamed) {
   if (!hasGpu())
     GTEST_SKIP() << "no GPU";
-  // aux in rows of 66 elements: no multiple of 8.
-  Problem ragged({.name = "", .type = BF16, .m = 64, .n = 66, .k = 64});
-  auto [code, text] = plan::describe(ragged.plan.load().takeError());
-  EXPECT_EQ(code, Exit::Unsupported) << text;
-  EXPECT_NE(text.find("gemm 64x66x64 bf16 x bf16 -> bf16 gelu_aux"),
-            std::string::npos)
-      << text;
   Problem biased({.name = "",
                   .type = BF16,
                   .m = 64,
@@ -259,7 +252,7 @@ TEST(CudaGemmAuxRefusalTest, WhatTheLibraryCannotDoIsNamed) {
                   .k = 64,
                   .gradient = true,
                   .bias = true});
-  std::tie(code, text) = plan::describe(biased.plan.load().takeError());
+  auto [code, text] = plan::describe(biased.plan.load().takeError());
   EXPECT_EQ(code, Exit::Unsupported) << text;
   EXPECT_NE(text.find("gelu_grad: cuBLASLt does not support a bias"),
             std::string::npos)
