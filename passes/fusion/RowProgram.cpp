@@ -26,14 +26,8 @@ RowSpace RowSpace::of(ArrayRef<int64_t> space) {
 }
 
 //===----------------------------------------------------------------------===//
-// Indices
+// Accesses
 //===----------------------------------------------------------------------===//
-
-bool Index::dependsOn(Coordinate coordinate) const {
-  return llvm::any_of(digits, [&](const Digit &digit) {
-    return digit.coordinate == coordinate;
-  });
-}
 
 bool Access::dependsOn(Coordinate coordinate) const {
   return llvm::any_of(
@@ -43,115 +37,6 @@ bool Access::dependsOn(Coordinate coordinate) const {
 int64_t Access::getEvaluations() const {
   return rows * (dependsOn(Coordinate::Lane) ? lanes : 1) *
          (dependsOn(Coordinate::Term) ? terms : 1);
-}
-
-/// Sorts by coefficient, drops digits that are always 0, and joins neighbours
-/// that are one longer digit.
-static void normalise(Index &index) {
-  llvm::erase_if(index.digits, [](const Digit &d) { return d.size == 1; });
-  llvm::sort(index.digits, [](const Digit &a, const Digit &b) {
-    return std::tuple(a.coefficient, a.coordinate, a.stride, a.size) <
-           std::tuple(b.coefficient, b.coordinate, b.stride, b.size);
-  });
-  if (!index.exact)
-    return;
-  SmallVector<Digit, 2> joined;
-  for (const Digit &digit : index.digits) {
-    if (!joined.empty()) {
-      Digit &low = joined.back();
-      if (low.coordinate == digit.coordinate &&
-          digit.coefficient == low.coefficient * low.size &&
-          digit.stride == low.stride * low.size) {
-        low.size *= digit.size;
-        continue;
-      }
-    }
-    joined.push_back(digit);
-  }
-  index.digits = std::move(joined);
-}
-
-/// An unknown function of what `from` depends on.
-static Index makeInexact(const Index &from) {
-  Index index;
-  index.exact = false;
-  for (Digit digit : from.digits) {
-    // Only what it depends on matters, so equal functions compare equal.
-    digit.coefficient = 1;
-    if (!llvm::is_contained(index.digits, digit))
-      index.digits.push_back(digit);
-  }
-  return index;
-}
-
-static int64_t getMaximum(const Index &index) {
-  int64_t maximum = index.offset;
-  for (const Digit &digit : index.digits)
-    maximum += digit.coefficient * (digit.size - 1);
-  return maximum;
-}
-
-/// The row-major index of `indices` in `sizes`.
-static Index linearise(ArrayRef<Index> indices, ArrayRef<int64_t> sizes) {
-  Index sum;
-  int64_t stride = 1;
-  for (auto [index, size] : llvm::reverse(llvm::zip_equal(indices, sizes))) {
-    sum.exact &= index.exact;
-    sum.offset += stride * index.offset;
-    for (Digit digit : index.digits) {
-      digit.coefficient *= stride;
-      sum.digits.push_back(digit);
-    }
-    stride *= size;
-  }
-  if (!sum.exact)
-    return makeInexact(sum);
-  normalise(sum);
-  return sum;
-}
-
-/// Splits `index` into quotient and remainder by `divisor`; both inexact where
-/// a digit straddles it or a carry is possible.
-static std::pair<Index, Index> divide(const Index &index, int64_t divisor) {
-  Index quotient, remainder;
-  auto inexact = [&] {
-    return std::pair(makeInexact(index), makeInexact(index));
-  };
-  if (!index.exact)
-    return inexact();
-  quotient.offset = index.offset / divisor;
-  remainder.offset = index.offset % divisor;
-  for (const Digit &digit : index.digits) {
-    if (digit.coefficient % divisor == 0) {
-      quotient.digits.push_back(digit);
-      quotient.digits.back().coefficient /= divisor;
-    } else if (digit.coefficient * digit.size <= divisor) {
-      remainder.digits.push_back(digit);
-    } else {
-      int64_t low = divisor / digit.coefficient;
-      if (divisor % digit.coefficient || digit.size % low)
-        return inexact();
-      remainder.digits.push_back(
-          {digit.coefficient, digit.coordinate, digit.stride, low});
-      quotient.digits.push_back(
-          {1, digit.coordinate, digit.stride * low, digit.size / low});
-    }
-  }
-  if (getMaximum(remainder) >= divisor)
-    return inexact();
-  normalise(quotient);
-  normalise(remainder);
-  return {quotient, remainder};
-}
-
-/// The indices in `sizes` whose row-major index is `index`.
-static SmallVector<Index, 0> delinearise(Index index, ArrayRef<int64_t> sizes) {
-  SmallVector<Index, 0> indices(sizes.size());
-  for (int64_t dim = static_cast<int64_t>(sizes.size()) - 1; dim > 0; --dim)
-    std::tie(index, indices[dim]) = divide(index, sizes[dim]);
-  if (!sizes.empty())
-    indices[0] = index;
-  return indices;
 }
 
 static Index laneIndex(RowSpace space) {

@@ -3,16 +3,16 @@
 // A kernel's space is rows of lanes, and code is made by pulling: for a point
 // (row, lane) one walks from the results back through the body, and every op
 // maps the indices at which its result is wanted to those at which it wants its
-// operands. Here these indices are symbolic: sums of digits of the row and of
-// the lane, which is closed under reshapes, transposes, slices and broadcasts.
-// From them fusion sees whether a value is computed once or many times, and
-// whether a reduction's row stays put while the lane runs.
+// operands. Here these indices are symbolic (RowIndex.h): from them fusion sees
+// whether a value is computed once or many times, and whether a reduction's row
+// stays put while the lane runs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_FUSION_ROWPROGRAM_H
 #define PASSES_FUSION_ROWPROGRAM_H
 
 #include "dialects/dit/DitDialect.h"
+#include "passes/fusion/RowIndex.h"
 
 #include <string>
 
@@ -26,31 +26,6 @@ struct RowSpace {
   bool operator==(const RowSpace &other) const = default;
   /// The space of a kernel: its last dimension is the lane.
   static RowSpace of(llvm::ArrayRef<int64_t> space);
-};
-
-/// The two numbers that name a point of the space, and that of the term where a
-/// point adds several.
-enum class Coordinate { Row, Lane, Term };
-
-/// `coefficient · (⌊coordinate / stride⌋ mod size)`: a digit of a coordinate.
-struct Digit {
-  int64_t coefficient;
-  Coordinate coordinate;
-  int64_t stride;
-  int64_t size;
-
-  bool operator==(const Digit &other) const = default;
-};
-
-/// An index into one dimension: `offset + Σ digits`, or where `exact` is false
-/// an unknown function of these digits (a look-up, a reshape across a gap).
-struct Index {
-  int64_t offset = 0;
-  llvm::SmallVector<Digit, 2> digits;
-  bool exact = true;
-
-  bool operator==(const Index &other) const = default;
-  bool dependsOn(Coordinate coordinate) const;
 };
 
 /// The index of every dimension of a tensor, and for how many rows and lanes of
