@@ -91,6 +91,16 @@ struct Imported {
   }
 };
 
+/// The names of a module's parameters, sorted.
+inline std::vector<std::string> parameters(Imported &imported) {
+  std::vector<std::string> names;
+  for (GlobalOp global : imported.module->getOps<GlobalOp>())
+    if (global.getRole() == Role::Parameter)
+      names.push_back(global.getSymName().str());
+  llvm::sort(names);
+  return names;
+}
+
 /// "2x3xf32: 1 2 3 …" of a constant; the error, or the IR, where it is none.
 inline std::string show(Imported &imported, unsigned index = 0) {
   mlir::DenseElementsAttr constant = imported.constant(index);
