@@ -2,19 +2,23 @@
 #include "compiler/tools/ditc/Flags.h"
 
 #include "compiler/codegen/gpu/GpuTarget.h"
+#include "compiler/tools/ditc/FlagValues.h"
 #include "runtime/plan/Failure.h"
 
-#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Option/ArgList.h"
 #include "llvm/Option/OptTable.h"
 #include "llvm/Option/Option.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 using namespace llvm::opt;
+using dit::choose;
+using dit::parseNumber;
+using dit::parseReal;
+using dit::parseSize;
+using dit::parseTimestepSampling;
 using dit::plan::Exit;
 using dit::plan::failure;
 
@@ -57,53 +61,6 @@ examples:
 )";
 
 } // namespace
-
-/// The whole of `text` as a number in [low, high].
-static Expected<int64_t> parseNumber(StringRef flag, StringRef text,
-                                     int64_t low, int64_t high) {
-  int64_t value;
-  if (text.getAsInteger(10, value) || value < low || value > high)
-    return failure(Exit::Usage, "--" + flag + " " + text +
-                                    ": expected a whole number from " +
-                                    Twine(low) + " to " + Twine(high));
-  return value;
-}
-
-/// "80GB", "512MiB", "1000000": bytes.
-static Expected<uint64_t> parseSize(StringRef text) {
-  StringRef digits =
-      text.take_while([](char c) { return isDigit(c) || c == '.'; });
-  double value;
-  double unit = StringSwitch<double>(text.drop_front(digits.size()))
-                    .Cases({"", "B"}, 1)
-                    .Case("KB", 1e3)
-                    .Case("MB", 1e6)
-                    .Case("GB", 1e9)
-                    .Case("KiB", 1024.0)
-                    .Case("MiB", 1024.0 * 1024)
-                    .Case("GiB", 1024.0 * 1024 * 1024)
-                    .Default(0);
-  if (digits.getAsDouble(value) || unit == 0 || value <= 0 ||
-      value * unit > 1e18)
-    return failure(Exit::Usage, "--memory " + text +
-                                    ": expected a size such as 80GB or 512MiB");
-  return static_cast<uint64_t>(value * unit);
-}
-
-/// `value` if it is one of `choices`, separated by spaces.
-static Expected<std::string> choose(StringRef flag, StringRef value,
-                                    StringRef choices) {
-  SmallVector<StringRef> all;
-  choices.split(all, ' ');
-  if (is_contained(all, value))
-    return value.str();
-  StringRef nearest = all.front();
-  for (StringRef choice : all)
-    if (choice.edit_distance(value) < nearest.edit_distance(value))
-      nearest = choice;
-  return failure(Exit::Usage, "--" + flag + " " + value + ": did you mean " +
-                                  nearest + "? It may be " + join(all, ", "));
-}
 
 /// Refuses what the command line names but this version cannot do.
 static Error checkImplemented(const InputArgList &arguments) {
@@ -161,18 +118,6 @@ static Error readTarget(const InputArgList &arguments, dit::Flags &flags) {
   return Error::success();
 }
 
-/// The whole of `text` as a number in [low, high].
-static Expected<double> parseReal(StringRef flag, StringRef text, double low,
-                                  double high) {
-  double value;
-  if (!text.getAsDouble(value) && value >= low && value <= high)
-    return value;
-  std::string range;
-  raw_string_ostream(range) << format("%g to %g", low, high);
-  return failure(Exit::Usage, "--" + flag + " " + text +
-                                  ": expected a number from " + range);
-}
-
 /// Reads a regular expression of parameters' names.
 static Error readPattern(const InputArgList &arguments, Id id, StringRef flag,
                          std::string &place) {
@@ -185,35 +130,6 @@ static Error readPattern(const InputArgList &arguments, Id id, StringRef flag,
                                     "': expected a regular expression of "
                                     "parameters' names" +
                                     (problem.empty() ? "" : ": " + problem));
-  return Error::success();
-}
-
-/// Reads "uniform" or "logit-normal[:MEAN,STD]".
-static Error readTimestepSampling(StringRef text,
-                                  dit::TrainingOptions &training) {
-  StringRef flag = "timestep-sampling";
-  auto [name, numbers] = text.split(':');
-  Expected<std::string> kind = choose(flag, name, "uniform logit-normal");
-  if (!kind)
-    return kind.takeError();
-  training.timestepSampling = *kind;
-  if (!text.contains(':'))
-    return Error::success();
-  auto [mean, deviation] = numbers.split(',');
-  if (*kind == "uniform" || deviation.empty())
-    return failure(Exit::Usage, "--timestep-sampling " + text +
-                                    ": expected uniform or logit-normal, or "
-                                    "logit-normal:MEAN,STD as in "
-                                    "logit-normal:0,1");
-  // Beyond these a float has no t but 0 and 1.
-  Expected<double> first = parseReal(flag, mean, -15, 15);
-  if (!first)
-    return first.takeError();
-  Expected<double> second = parseReal(flag, deviation, 0.001, 15);
-  if (!second)
-    return second.takeError();
-  training.logitMean = *first;
-  training.logitDeviation = *second;
   return Error::success();
 }
 
@@ -280,7 +196,7 @@ static Error readTraining(const InputArgList &arguments, dit::Mode mode,
     return error;
   if (arguments.hasArg(OPT_timestep_sampling))
     if (Error error =
-            readTimestepSampling(text(OPT_timestep_sampling), training))
+            parseTimestepSampling(text(OPT_timestep_sampling), training))
       return error;
   if (Error error = readPattern(arguments, OPT_trainable, "trainable",
                                 training.trainable))
