@@ -83,8 +83,8 @@ llvm::Error MergedParameters::check() const {
   return makeError(
       ErrorKind::Unsupported,
       "the exporter merged or dropped parameters that are equal or zero, and "
-      "the "
-      "file no longer says which; trained, they would be one, or missing:\n  " +
+      "the file no longer says which; trained, they would be one, or missing:"
+      "\n  " +
           llvm::join(lines, "\n  ") +
           "\nexport the model with the exporter's metadata, or after some "
           "training, when they differ; --as-is takes the file literally");

@@ -25,7 +25,7 @@ let Group = grp_what in {
   defm cpu : Value<"cpu", "CPU", "native (default), x86-64-v3, x86-64-v4 or an LLVM processor name">;
   defm precision : Value<"precision", "TYPE", "fp32 (default on cpu), bf16 (default on cuda), fp16">;
   defm hoist_steps : Value<"hoist-steps", "K", "sampling: compute what depends on timestep and label alone for K steps at once; 0: step by step (default: chosen, and printed)">;
-  defm memory : Value<"memory", "SIZE", "refuse a plan whose peak is larger: 80GB, 512MiB">;
+  defm memory : Value<"memory", "SIZE", "refuse a plan whose peak is larger: 80GB, 512MiB; what --recompute auto fits into">;
   defm image_size : Value<"image-size", "N", "built-in models: pictures of N x N (latents N/8; default 256)">;
 }
 let Group = grp_weights in {
@@ -34,7 +34,7 @@ let Group = grp_weights in {
 }
 let Group = grp_model in {
   defm schedule : Value<"schedule", "NAME", "ddpm-linear (default), flow">;
-  defm prediction : Value<"prediction", "WHAT", "eps, v, flow">;
+  defm prediction : Value<"prediction", "WHAT", "eps (default), v, or flow, which goes with --schedule flow: one of both is enough">;
   defm learned_sigma : Value<"learned-sigma", "auto|yes|no", "whether the model predicts its variance">;
   defm input_map : Value<"inputs", "PICTURE,TIMESTEP,LABELS", "the denoiser's inputs by name">;
 }
@@ -48,7 +48,7 @@ let Group = grp_train in {
   defm timestep_sampling : Value<"timestep-sampling", "HOW", "how t is drawn: uniform (default), logit-normal[:MEAN,STD] (0,1)">;
   defm min_snr : Value<"min-snr", "GAMMA", "weigh the mean square by min(SNR, GAMMA) / SNR, of prediction v by / (SNR + 1); 0 (default): no weights">;
   defm residual : Value<"residual", "TYPE", "the residual stream: fp32 (default), bf16">;
-  defm recompute : Value<"recompute", "WHAT", "what the gradient computes again: none (default), each block, or auto: as much as --memory makes necessary">;
+  defm recompute : Value<"recompute", "WHAT", "what the gradient computes again: none (default), block: of each block all but its input, or auto: as much as --memory makes necessary, without --memory nothing">;
   def as_is : Flag1<"as-is", "take the file literally: parameters that the exporter merged are trained as one, those that it dropped are not there">;
   defm trainable : Value<"trainable", "REGEX", "train parameters with such names alone">;
   defm freeze : Value<"freeze", "REGEX", "do not train parameters with such names">;

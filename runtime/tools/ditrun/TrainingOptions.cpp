@@ -139,7 +139,8 @@ std::vector<Flag> dit::runtime::trainingFlags() {
        "the sample plan of the same model that --sample-every runs",
        text(&T::samplePlan)},
       {"--on-nan", "WHAT", G::Watching,
-       "at a loss that is not finite: stop (default); skip the step; or rewind "
+       "at a loss or gradient that is not finite: stop (default); skip the "
+       "step; or rewind "
        "to the last checkpoint and go on with other samples",
        choice("--on-nan", &T::onNan, {"stop", "skip", "rewind"})},
       {"--nan-limit", "N", G::Watching,
