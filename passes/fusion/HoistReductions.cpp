@@ -1,8 +1,8 @@
 //===- HoistReductions.cpp - Kernels that shrink run where they can -------===//
+#include "passes/fusion/OpKinds.h"
 #include "passes/fusion/Passes.h"
 
 #include "dialects/dit/DitDialect.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -15,12 +15,6 @@ using namespace dit;
 
 /// Results that are that much smaller than an operand are cheap to keep.
 static constexpr int64_t leastShrinking = 4;
-
-static int64_t countBits(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.getNumElements() *
-         static_cast<int64_t>(type.getElementTypeBitWidth());
-}
 
 static bool shrinks(KernelOp kernel) {
   int64_t made = 0, largest = 0;

@@ -24,12 +24,6 @@ static constexpr int64_t negligibleFlops = 1 << 14;
 /// Flops that are done again rather than launched once.
 static constexpr int64_t tinyFlops = 1024;
 
-static int64_t countBits(Value value) {
-  auto type = cast<RankedTensorType>(value.getType());
-  return type.getNumElements() *
-         static_cast<int64_t>(type.getElementTypeBitWidth());
-}
-
 /// Flops of all elements of an op that is no reduction of rows.
 static int64_t countFlops(Operation *op) {
   Value walked =

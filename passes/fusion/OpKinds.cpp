@@ -56,6 +56,12 @@ int64_t dit::getWeight(Operation *op) {
   return 1;
 }
 
+int64_t dit::countBits(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.getNumElements() *
+         static_cast<int64_t>(type.getElementTypeBitWidth());
+}
+
 Value dit::stripViews(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (!isViewOp(op) && !isCast(op) && !isa<BroadcastOp>(op))

@@ -23,6 +23,9 @@ bool isCheap(mlir::Operation *op);
 /// element of its input.
 int64_t getWeight(mlir::Operation *op);
 
+/// The size of `value`, a ranked tensor of static shape.
+int64_t countBits(mlir::Value value);
+
 /// The value whose buffer `value` sees through views, broadcasts and casts.
 mlir::Value stripViews(mlir::Value value);
 

@@ -74,8 +74,7 @@ def RecomputeActivations : Pass<"dit-recompute-activations", "::mlir::ModuleOp">
     Option<"what", "what", "std::string", "\"block\"", "block or auto">,
     Option<"bytes", "bytes", "int64_t", "0", "auto: what is to be saved">,
   ];
-  let dependentDialects = ["::dit::DitDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::dit::DitDialect"];
 }
 
 #endif // DIT_RECOMPUTE_PASSES_TD

@@ -3,8 +3,6 @@
 #include "passes/recompute/Passes.h"
 
 #include "dialects/dit/DitDialect.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/FormatVariadic.h"
 
