@@ -8,9 +8,10 @@ namespace dit {
 
 /// True where result number `result` of the kernel may lie in the memory of its
 /// input number `input`: the input reaches results through elementwise ops and
-/// reshapes only, so that point i of the space reads element i of the input, and
-/// generated code stores the results of a point after all of them are computed.
-/// A kernel that reduces the input reads the rest of the row after that.
+/// reshapes only, so that point i of the space reads element i of the input,
+/// and generated code stores the results of a point after all of them are
+/// computed. A kernel that reduces the input reads the rest of the row after
+/// that.
 bool readsOnlyOwnPoint(KernelOp kernel, unsigned input, unsigned result);
 
 /// True where `result`, of a kernel, matmul or attention, may be written into

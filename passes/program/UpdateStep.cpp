@@ -23,8 +23,8 @@ public:
   UpdateStep(StepBuilder &steps, const TrainState &state,
              const UpdateGlobals &globals, bool scalesLoss)
       : steps(steps), builder(steps.getBuilder()), loc(steps.getLoc()),
-        state(state), globals(globals),
-        scalesLoss(scalesLoss), rows{state.elements / flatRow, flatRow} {}
+        state(state), globals(globals), scalesLoss(scalesLoss),
+        rows{state.elements / flatRow, flatRow} {}
 
   void build();
 
@@ -143,9 +143,9 @@ void UpdateStep::updateFlats(Value factor, Value isFinite, Value count) {
   writeRows(select(apply, newV, v), state.moment2);
   writeRows(select(apply, newE, e), state.ema);
   if (GlobalOp low = state.weights)
-    writeRows(createCast(builder, loc, result,
-                         low.getTensorType().getElementType()),
-              low);
+    writeRows(
+        createCast(builder, loc, result, low.getTensorType().getElementType()),
+        low);
 }
 
 /// The global of one integer, one more where `condition` holds.

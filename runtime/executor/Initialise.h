@@ -16,9 +16,9 @@ namespace dit::runtime {
 llvm::Error drawPiece(const proto::Piece &piece, std::vector<float> &values);
 
 /// Copies the first values that the plan has for globals in memory, draws every
-/// other that has pieces with an init, and writes them to the executor's device,
-/// many at a time; threads do not change the values.
-/// Exit::Missing where parameters have neither values nor an init.
+/// other that has pieces with an init, and writes them to the executor's
+/// device, many at a time; threads do not change the values. Exit::Missing
+/// where parameters have neither values nor an init.
 llvm::Error initialiseParameters(Executor &executor);
 
 } // namespace dit::runtime

@@ -240,8 +240,9 @@ TEST(Reductions, OverAxes) {
             "1x2xi64: 1 2");
   EXPECT_NE(compute("ReduceMean", {I({1})}).find("on integers"),
             std::string::npos);
-  EXPECT_NE(compute("ReduceLogSumExp", {I({1})}).find("floating-point tensors only"),
-            std::string::npos);
+  EXPECT_NE(
+      compute("ReduceLogSumExp", {I({1})}).find("floating-point tensors only"),
+      std::string::npos);
   EXPECT_NE(
       compute("ReduceMax", {F({0}, {})}).find("a dimension without elements"),
       std::string::npos);

@@ -84,9 +84,8 @@ dit::ElementwiseFunction dit::getElementwise(Operation *op) {
       .Case([](arith::MaximumFOp) {
         return [](In x) { return std::max(x[0], x[1]); };
       })
-      .Case<arith::MinimumFOp, arith::MinSIOp>([](auto) {
-        return [](In x) { return std::min(x[0], x[1]); };
-      })
+      .Case<arith::MinimumFOp, arith::MinSIOp>(
+          [](auto) { return [](In x) { return std::min(x[0], x[1]); }; })
       .Case([](arith::AndIOp) {
         return [](In x) { return double(x[0] != 0 && x[1] != 0); };
       })

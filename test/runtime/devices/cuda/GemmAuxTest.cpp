@@ -27,7 +27,6 @@ struct Case {
   int64_t m, n, k;
   bool gradient = false, bias = false;
   int64_t gap = 0; // elements between the rows of aux
-  int64_t batch = 1;
 };
 
 class CudaGemmAuxTest : public ::testing::TestWithParam<Case> {};
@@ -52,7 +51,7 @@ static constexpr ElementType F32 = ElementType::F32, F16 = ElementType::F16,
                              BF16 = ElementType::BF16;
 
 Problem::Problem(const Case &test) : test(test) {
-  int64_t rows = test.m * test.batch, auxStride = test.n + test.gap;
+  int64_t rows = test.m, auxStride = test.n + test.gap;
   a = plan.addGlobal("a", test.type, {rows, test.k});
   b = plan.addGlobal("b", test.type, {test.n * test.k});
   c = plan.addGlobal("c", test.type, {rows, test.n});
@@ -68,9 +67,6 @@ Problem::Problem(const Case &test) : test(test) {
   gemm = makeGemm(test.type, test.type, test.m, test.n, test.k);
   gemm.set_transpose_b(!test.gradient);
   gemm.set_ldb(test.gradient ? test.n : test.k);
-  gemm.set_batch(test.batch);
-  gemm.set_stride_a(test.m * test.k);
-  gemm.set_stride_c(test.m * test.n);
   gemm.set_activation(test.gradient ? proto::Gemm::GELU_TANH_GRAD
                                     : proto::Gemm::GELU_TANH);
   gemm.set_aux_stride(auxStride);
@@ -137,7 +133,7 @@ TEST_P(CudaGemmAuxTest, EqualsSumsInDouble) {
     c = again, aux = auxAgain;
   }
 
-  int64_t rows = test.m * test.batch, auxStride = test.n + test.gap;
+  int64_t rows = test.m, auxStride = test.n + test.gap;
   for (int64_t row = 0; row != rows; ++row)
     for (int64_t column = 0; column != auxStride; ++column) {
       bool isGap = column >= test.n;
