@@ -22,8 +22,8 @@ using dit::plan::failure;
 static llvm::Error checkFlags(const Options &options) {
   for (const std::string &flag : options.given)
     if (llvm::is_contained({"--labels", "--num", "--sampler", "--steps",
-                            "--cfg", "--cfg-channels", "--eta", "--seed",
-                            "--init-noise", "--noise", "-o", "--grid",
+                            "--cfg", "--cfg-channels", "--eta", "--shift",
+                            "--seed", "--init-noise", "--noise", "-o", "--grid",
                             "--save-npy"},
                            flag))
       return failure(Exit::Contradiction,

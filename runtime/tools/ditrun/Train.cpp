@@ -1,5 +1,6 @@
 //===- Train.cpp - Trains a model -----------------------------------------===//
 
+#include "runtime/data/Latents.h"
 #include "runtime/tools/ditrun/SampleGrid.h"
 #include "runtime/tools/ditrun/TrainBench.h"
 #include "runtime/tools/ditrun/TrainData.h"
@@ -18,9 +19,9 @@ using dit::plan::failure;
 
 static llvm::Error checkFlags(const Options &options) {
   // What --sample-every samples.
-  const llvm::StringRef sampling[] = {"--labels", "--num",         "--sampler",
-                                      "--steps",  "--cfg",         "--eta",
-                                      "--grid",   "--cfg-channels"};
+  const llvm::StringRef sampling[] = {"--labels", "--num",  "--sampler",
+                                      "--steps",  "--cfg",  "--eta",
+                                      "--shift",  "--grid", "--cfg-channels"};
   const llvm::StringRef other[] = {"--init-noise", "--noise",  "--save-npy",
                                    "--input",      "--output", "--expect",
                                    "--atol",       "--rtol"};
@@ -35,6 +36,10 @@ static llvm::Error checkFlags(const Options &options) {
   if (training.data && training.batchFile)
     return failure(Exit::Contradiction,
                    "--data and --batch-file: one of them gives the batches");
+  if (training.latentScale && training.batchFile)
+    return failure(Exit::Contradiction,
+                   "--latent-scale is for latents of --data; what --batch-file "
+                   "has is taken as it is: leave it out");
   if (training.lastLearningRate && training.schedule != "cosine")
     return failure(Exit::Contradiction,
                    "--last-lr belongs to --lr-schedule cosine");
@@ -104,6 +109,8 @@ static Manifest makeManifest(const Options &options,
       {"eps", printNumber(trainer.epsilon)},
       {"flip", options.training.flip ? "1" : "0"},
       {"label-dropout", printNumber(trainer.labelDropout)},
+      {"latent-scale",
+       printNumber(options.training.latentScale.value_or(defaultLatentScale))},
       {"lr", printNumber(trainer.rate.peak)},
       {"lr-schedule", cosine ? "cosine" : "constant"},
       {"precision", loaded.file.metadata().precision()},
