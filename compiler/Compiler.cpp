@@ -114,9 +114,9 @@ static llvm::Error runPhase(ModuleOp module, dit::Phase phase,
                                      writeReproducer(*before, phase));
 }
 
-/// What a module that is through the program phase needs of the memory when
-/// `recomputeBytes` of activations are not kept; and how many that were at
-/// most.
+/// The memory that a module which is through the program phase needs where
+/// `recomputeBytes` of activations are to be dropped, and how many of them
+/// were: fewer where there are no more to drop.
 static llvm::Expected<std::pair<uint64_t, int64_t>>
 planMemory(ModuleOp module, dit::CompileOptions options,
            int64_t recomputeBytes) {

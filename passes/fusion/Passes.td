@@ -143,7 +143,9 @@ def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
     Nothing happens where somebody else reads what comes before. Before
     dit-form-kernels, which would put them into the next kernel or one of their
     own. A library's GEMM (`library`: cuBLASLt's on GPUs) has GELU's tanh form
-    alone; other activations are kernels then.
+    alone; other activations are kernels then. So are those that the gradient
+    computes again, for both must have the same bits: dit-recompute-activations
+    marks them `dit.rerun`, and the marks end here.
   }];
   let options = [
     Dit_ReportOption,
@@ -196,7 +198,8 @@ def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
     %k:2 = dit.kernel "gate_residual_layer_norm_modulate" space = [8, 64, 192]
         (%mod, %branch, %x) : (…) -> (tensor<8x64x192xf32>, tensor<8x64x192xf32>) {…}
     ```
-    A function's kernels are put in the order in which their results are needed.
+    A function's kernels are put in the order in which their results are needed;
+    then dit.after has done its part, and goes.
   }];
   let options = [Dit_ReportOption];
 }

@@ -12,7 +12,6 @@
 #include "dialects/dit/DitDialect.h"
 #include "dialects/dit/StridedView.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace dit;

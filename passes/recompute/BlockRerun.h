@@ -4,6 +4,8 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "passes/recompute/TrainingStep.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <optional>
 

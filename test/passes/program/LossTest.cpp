@@ -101,7 +101,7 @@ protected:
     ValueRange in = function.getArguments();
     Value rows = createDiffusionRows(builder, loc, in[4], in[3]);
     Losses losses =
-        createLoss(builder, loc, {in[0], in[2], in[1], in[3], rows});
+        createLoss(builder, loc, {in[0], in[2], in[1], in[3], rows, Value()});
     EXPECT_EQ(losses.vb != Value(), outputChannels == 2 * channels);
     auto gradients = differentiate(builder, losses.total, in[0]);
     EXPECT_TRUE(succeeded(gradients));
