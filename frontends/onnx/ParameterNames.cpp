@@ -223,18 +223,21 @@ bool ParameterNames::isStandIn(const Tensor &tensor, const Node &user,
          !isPassed(tensor.name, user) && ownName(tensor, user, operand).empty();
 }
 
+/// True for a Gemm or Conv that adds no bias.
+static bool isBare(const Node &user) {
+  return (user.opType == "Gemm" || user.opType == "Conv") &&
+         user.domain.empty() && user.inputs.size() == 2;
+}
+
 std::string ParameterNames::droppedBias(const Node &user) const {
-  if ((user.opType != "Gemm" && user.opType != "Conv") ||
-      !user.domain.empty() || user.inputs.size() != 2)
+  if (!isBare(user))
     return "";
   std::string path = pathOfScopes(user.metadata);
   return !path.empty() && isPassed(path + ".bias", user) ? path + ".bias" : "";
 }
 
 bool ParameterNames::lacksUnknownBias(const Node &user) const {
-  return (user.opType == "Gemm" || user.opType == "Conv") &&
-         user.domain.empty() && user.inputs.size() == 2 &&
-         droppedBias(user).empty() &&
+  return isBare(user) && droppedBias(user).empty() &&
          llvm::any_of(passedTo(user), [&](llvm::StringRef name) {
            return name.ends_with("_bias") && !mangled.contains(name);
          });
