@@ -298,6 +298,11 @@ TEST_F(ReaderTest, PrintOfASamplePlan) {
   for (proto::Place *place :
        {gemm.mutable_gate(), gemm.mutable_residual(), gemm.mutable_workspace()})
     place->set_space(proto::Place::ARENA);
+  proto::Gemm &gradientGemm =
+      *hand.metadata.mutable_functions(0)->add_instructions()->mutable_gemm();
+  gradientGemm.set_activation(proto::Gemm::GELU_TANH_GRAD);
+  gradientGemm.mutable_aux()->set_space(proto::Place::ARENA);
+  gradientGemm.set_aux_stride(13);
   hand.metadata.mutable_functions(0)->add_instructions();
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -308,7 +313,7 @@ TEST_F(ReaderTest, PrintOfASamplePlan) {
         "packed 32/1", "queries a key head 3", "mask @arena", "log_sum_exp",
         "gradient of attention", "tokens 5x7", "strides 0,9,0 value_grad",
         "workspace @arena[11", "silu gate", "residual @arena", "beta 1",
-        "workspace", "batch 2"})
+        "workspace", "batch 2", "gelu_tanh_grad aux @arena", "ld 13"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
 }
 
