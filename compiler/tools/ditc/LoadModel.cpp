@@ -135,6 +135,11 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
 
 /// A model of the builder, at the batches that its mode needs.
 static Error loadBuiltIn(Flags &flags, mlir::ModuleOp module) {
+  if (flags.asIs || !flags.dims.empty())
+    return failure(Exit::Contradiction,
+                   Twine(flags.asIs ? "--as-is" : "--dim") +
+                       " is for ONNX files; " + flags.model +
+                       " is built, with sizes of its own: leave it out");
   StringRef spec = StringRef(flags.model).drop_front(4);
   Expected<DitConfig> config = parseDitConfig(spec, flags.imageSize);
   if (!config)

@@ -288,8 +288,8 @@ llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
                               done * globalBatch / seconds,
                               smoothedWeight ? smoothed / smoothedWeight : 0));
   if (int64_t bad = source.badSamples())
-    terminal.note(llvm::Twine(bad) +
-                  " samples could not be read; others stood in for them");
+    terminal.note(llvm::Twine(bad) + (bad == 1 ? " sample" : " samples") +
+                  " could not be read; replaced by others");
   terminal.clear();
   if (!run.checkpoints().empty())
     llvm::outs() << run.checkpoints().front().path << "\n";
