@@ -3,9 +3,9 @@ import of a file with external data, outputs, sampling steps, cold start.
 
     peers.py BIN_FOLDER WORK_FOLDER [PICTURES...]      default 1 8 32
 
-torch's step is compiled whole (mode reduce-overhead: CUDA graphs): the model at
-2 N in bf16, guidance and the DDIM update, everything on the GPU. Both run
-alternately; each figure is the median of all of a program's runs.
+torch's step is compiled whole (DIT_TORCH_MODE, by default reduce-overhead: CUDA
+graphs): the model at 2 N in bf16, guidance and the DDIM update, everything on the
+GPU. Both run alternately; each figure is the median of all of a program's runs.
 """
 import json, os, resource, statistics, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
@@ -16,7 +16,8 @@ binaries, work = sys.argv[1], sys.argv[2]
 counts = [int(word) for word in sys.argv[3:]] or [1, 8, 32]
 os.makedirs(work, exist_ok=True)
 target = f"cuda:sm_{torch.cuda.get_device_capability()[0]}{torch.cuda.get_device_capability()[1]}"
-results = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
+mode = os.environ.get("DIT_TORCH_MODE", "reduce-overhead")
+results = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "mode": mode}
 
 
 def say(*words):
@@ -99,7 +100,7 @@ def make_step(model, pictures):
         given, free = said[:, :4].chunk(2)
         return a * x + b * (free + scale * (given - free))
 
-    compiled = torch.compile(step, mode="reduce-overhead")
+    compiled = torch.compile(step, mode=mode)
 
     def run():
         torch.compiler.cudagraph_mark_step_begin()
@@ -152,7 +153,7 @@ def compare_steps(model, path):
             ours.append(time_ditrun(plan, 1.5))
         mine, other = statistics.median(ours), statistics.median(theirs)
         results["step"][pictures] = {"torch": other, "ditrun": mine, "torch_first_call_s": first}
-        say(f"N {pictures}: torch.compile {other:.3f} ms, ditrun {mine:.3f} ms a step, {other / mine:.2f} times; torch's first call {first:.1f} s")
+        say(f"N {pictures}: torch.compile ({mode}) {other:.3f} ms, ditrun {mine:.3f} ms a step, {other / mine:.2f} times; torch's first call {first:.1f} s")
         if pictures == 1:
             results["loop"] = time_loop(plan)
             say(f"N 1, a whole run of 1000 steps: {results['loop']:.3f} ms a step")
