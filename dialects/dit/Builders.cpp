@@ -13,6 +13,11 @@ RankedTensorType dit::getTensorType(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
 
+int64_t dit::countBytes(RankedTensorType type) {
+  return type.getNumElements() * static_cast<int64_t>(llvm::divideCeil(
+                                     type.getElementTypeBitWidth(), 8));
+}
+
 Value dit::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
                        double value) {
   Type element = type.getElementType();

@@ -15,6 +15,9 @@ namespace dit {
 /// The type of `value`, which must be a ranked tensor.
 mlir::RankedTensorType getTensorType(mlir::Value value);
 
+/// The size of a tensor in memory, where an element has whole bytes.
+int64_t countBytes(mlir::RankedTensorType type);
+
 /// A constant tensor of `type` (float or integer elements), all `value`.
 mlir::Value createSplat(mlir::OpBuilder &builder, mlir::Location loc,
                         mlir::RankedTensorType type, double value);

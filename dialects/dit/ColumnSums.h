@@ -33,6 +33,12 @@ inline int64_t getRun(ReduceOp columnSum) {
   return type.getDimSize(type.getRank() - 2);
 }
 
+/// Fails, with an error at `kernel`, where a result that its body yields is no
+/// point or row of `space` each, and no column sum.
+mlir::LogicalResult verifyKernelResults(mlir::Operation *kernel,
+                                        mlir::Block &body,
+                                        llvm::ArrayRef<int64_t> space);
+
 /// Rows that a kernel's blocks must hold together: those of its column sums'
 /// runs, 1 where it has none.
 inline int64_t getRun(mlir::Block &body) {

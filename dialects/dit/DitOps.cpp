@@ -438,6 +438,24 @@ LogicalResult AttentionGradOp::verify() {
 // Kernels
 //===----------------------------------------------------------------------===//
 
+LogicalResult dit::verifyKernelResults(Operation *kernel, Block &body,
+                                       ArrayRef<int64_t> space) {
+  int64_t rows = 1;
+  for (int64_t size : space.drop_back())
+    rows *= size;
+  int64_t points = rows * space.back();
+  for (auto [index, value] :
+       llvm::enumerate(body.getTerminator()->getOperands())) {
+    int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
+    if (elements != points && elements != rows && !getColumnSum(value))
+      return kernel->emitOpError("result ")
+             << index << " has " << elements
+             << " elements, which is neither the space's " << points
+             << " nor its rows' " << rows;
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verify() {
   if (getSpace().empty())
     return emitOpError("space has no lane");
@@ -451,18 +469,8 @@ LogicalResult KernelOp::verifyRegions() {
   auto yield = cast<YieldOp>(block.getTerminator());
   if (yield.getValues().getTypes() != getResultTypes())
     return yield.emitOpError("must yield the kernel's result types");
-  int64_t rows = 1;
-  for (int64_t size : getSpace().drop_back())
-    rows *= size;
-  int64_t points = rows * getSpace().back();
-  for (auto [index, value] : llvm::enumerate(yield.getValues())) {
-    int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
-    if (elements != points && elements != rows && !getColumnSum(value))
-      return emitOpError("result ")
-             << index << " has " << elements
-             << " elements, which is neither the space's " << points
-             << " nor its rows' " << rows;
-  }
+  if (failed(verifyKernelResults(*this, block, getSpace())))
+    return failure();
   for (Operation &op : block.without_terminator())
     if (!isMemoryEffectFree(&op) || op.getNumRegions())
       return op.emitOpError("cannot be inside a kernel: it must be a pure op "

@@ -114,17 +114,7 @@ LogicalResult plan::KernelOp::verifyRegions() {
   for (Type type : block.getArgumentTypes())
     if (!isa<RankedTensorType>(type))
       return emitOpError("has an argument of type ") << type;
-  int64_t rows = getRows(), points = rows * getSpace().back();
-  for (auto [index, value] :
-       llvm::enumerate(block.getTerminator()->getOperands())) {
-    int64_t elements = cast<RankedTensorType>(value.getType()).getNumElements();
-    if (elements != points && elements != rows && !getColumnSum(value))
-      return emitOpError("result ")
-             << index << " has " << elements
-             << " elements, which is neither the space's " << points
-             << " nor its rows' " << rows;
-  }
-  return success();
+  return verifyKernelResults(*this, block, getSpace());
 }
 
 void plan::FunctionOp::build(OpBuilder &builder, OperationState &state,

@@ -247,10 +247,7 @@ int64_t Conditioning::getWeightBytes() const {
     if (auto matmul = dyn_cast<MatmulOp>(op))
       weights.insert(matmul.getRhs());
   int64_t bytes = 0;
-  for (Value weight : weights) {
-    RankedTensorType type = getTensorType(weight);
-    bytes += type.getNumElements() *
-             static_cast<int64_t>(type.getElementTypeBitWidth()) / 8;
-  }
+  for (Value weight : weights)
+    bytes += countBytes(getTensorType(weight));
   return bytes;
 }

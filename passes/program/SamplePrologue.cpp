@@ -82,11 +82,6 @@ void SamplePrologue::addTables(ArrayRef<Value> made) {
   }
 }
 
-static int64_t countBytes(RankedTensorType type) {
-  return type.getNumElements() *
-         static_cast<int64_t>(type.getElementTypeBitWidth()) / 8;
-}
-
 /// 446.1 MB, 480 FLOP.
 static std::string printScaled(int64_t amount, StringRef unit) {
   auto value = static_cast<double>(amount);

@@ -9,7 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/recompute/BlockRerun.h"
 
-#include "dialects/dit/DitDialect.h"
+#include "dialects/dit/Builders.h"
 #include "dialects/dit/StridedView.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -51,7 +51,7 @@ Saving BlockRerun::measure(Value value) const {
   llvm::SetVector<Operation *> added;
   llvm::SetVector<Value> starts;
   visitCone(value, added, starts);
-  Saving saving{value, countBytes(value), 0};
+  Saving saving{value, countBytes(getTensorType(value)), 0};
   for (Operation *op : added)
     saving.flops += countFlops(op);
   // What only clones read has to be kept for them.
@@ -59,7 +59,7 @@ Saving BlockRerun::measure(Value value) const {
     if (Operation *op = start.getDefiningOp();
         op && !isa<ReadOp, arith::ConstantOp>(op) && !step.isSaved(start) &&
         !sources.contains(start) && !kept.contains(start))
-      saving.bytes -= countBytes(start);
+      saving.bytes -= countBytes(getTensorType(start));
   return saving;
 }
 

@@ -27,12 +27,6 @@ Value dit::getStored(Value value) {
   return value;
 }
 
-int64_t dit::countBytes(Value value) {
-  RankedTensorType type = getTensorType(value);
-  return type.getNumElements() * static_cast<int64_t>(llvm::divideCeil(
-                                     type.getElementTypeBitWidth(), 8));
-}
-
 /// Scores of all heads: pairs of a query and a key.
 static int64_t countScores(Value query, Value key) {
   RankedTensorType type = getTensorType(query);
@@ -124,8 +118,8 @@ void TrainingStep::findBlocks() {
       auto last = lastReads.find(result);
       if (last == lastReads.end() || isSeenThrough(op) || !isActivation(result))
         continue;
-      alive[places.lookup(op) + 1] += countBytes(result);
-      alive[last->second + 1] -= countBytes(result);
+      alive[places.lookup(op) + 1] += countBytes(getTensorType(result));
+      alive[last->second + 1] -= countBytes(getTensorType(result));
     }
   }
   for (unsigned i = 1; i < alive.size(); ++i)
@@ -157,7 +151,8 @@ ModelBlock TrainingStep::makeBlock(unsigned begin, unsigned end) const {
       if (last == lastReads.end() || last->second < begin ||
           isSeenThrough(order[i]) || !isActivation(result))
         continue;
-      if (!block.stream || countBytes(block.stream) <= countBytes(result))
+      if (!block.stream || countBytes(getTensorType(block.stream)) <=
+                               countBytes(getTensorType(result)))
         block.stream = result;
     }
 

@@ -17,9 +17,6 @@ bool isSeenThrough(mlir::Operation *op);
 /// The value that lies in memory where `value` is read.
 mlir::Value getStored(mlir::Value value);
 
-/// The size of a tensor in bytes.
-int64_t countBytes(mlir::Value value);
-
 /// Floating-point operations of `op`: a multiply-add is two; whatever is no
 /// product and no attention counts one for each element that it makes.
 int64_t countFlops(mlir::Operation *op);

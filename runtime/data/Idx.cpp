@@ -2,6 +2,7 @@
 
 #include "runtime/data/Idx.h"
 
+#include "runtime/data/Inflate.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Reader.h"
 #include "runtime/plan/Shape.h"
@@ -10,8 +11,6 @@
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-
-#include <zlib.h>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -31,23 +30,14 @@ dit::runtime::gunzip(llvm::ArrayRef<uint8_t> file) {
   z_stream stream = {};
   if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK)
     return failure(Exit::Memory, "gzip: zlib has no memory");
-  // zlib counts in 32 bits: hand over pieces.
-  constexpr size_t inputPiece = 1 << 30, outputPiece = 1 << 20;
+  constexpr size_t outputPiece = 1 << 20;
   std::vector<uint8_t> contents;
   size_t taken = 0, given = 0;
   int status = Z_OK;
   while (status == Z_OK) {
     if (given == contents.size())
       contents.resize(given + std::max(outputPiece, given / 2));
-    size_t input = std::min(file.size() - taken, inputPiece);
-    size_t output = std::min(contents.size() - given, inputPiece);
-    stream.next_in = const_cast<uint8_t *>(file.data()) + taken;
-    stream.avail_in = input;
-    stream.next_out = contents.data() + given;
-    stream.avail_out = output;
-    status = inflate(&stream, Z_NO_FLUSH);
-    taken += input - stream.avail_in;
-    given += output - stream.avail_out;
+    status = inflatePiece(stream, file, taken, contents, given);
   }
   std::string why = stream.msg ? stream.msg : "it is truncated";
   inflateEnd(&stream);

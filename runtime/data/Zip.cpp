@@ -8,13 +8,13 @@
 
 #include "runtime/data/Zip.h"
 
+#include "runtime/data/Inflate.h"
 #include "runtime/plan/Failure.h"
 
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Endian.h"
 
 #include <cstring>
-#include <zlib.h>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -142,21 +142,12 @@ static bool inflateAll(llvm::ArrayRef<uint8_t> packed,
   z_stream stream = {};
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
     return false;
-  // zlib counts in 32 bits: hand over pieces.
-  constexpr uint64_t piece = 1 << 30;
-  uint64_t taken = 0, given = 0;
+  size_t taken = 0, given = 0;
   int status = Z_OK;
   while (status == Z_OK) {
-    uint64_t input = std::min<uint64_t>(packed.size() - taken, piece);
-    uint64_t output = std::min<uint64_t>(result.size() - given, piece);
-    stream.next_in = const_cast<uint8_t *>(packed.data()) + taken;
-    stream.avail_in = input;
-    stream.next_out = result.data() + given;
-    stream.avail_out = output;
-    status = inflate(&stream, Z_NO_FLUSH);
-    taken += input - stream.avail_in;
-    given += output - stream.avail_out;
-    if (input == stream.avail_in && output == stream.avail_out)
+    size_t before = taken + given;
+    status = inflatePiece(stream, packed, taken, result, given);
+    if (taken + given == before)
       break;
   }
   inflateEnd(&stream);

@@ -11,6 +11,7 @@ import json, os, resource, statistics, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 import numpy as np, torch, torch.nn as nn
 from dit import Dit
+from timing import median, time_torch
 
 binaries, work = sys.argv[1], sys.argv[2]
 counts = [int(word) for word in sys.argv[3:]] or [1, 8, 32]
@@ -110,20 +111,8 @@ def make_step(model, pictures):
     return run
 
 
-def time_torch(run, seconds):
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin, finish = torch.cuda.Event(True), torch.cuda.Event(True)
-        begin.record(); run(); finish.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(finish))
-    return times
-
-
 def time_ditrun(plan, seconds, *flags):
-    text = call(f"{binaries}/ditrun", plan, "--labels", "1", "--bench", str(seconds), *flags)[2]
-    line = next(line for line in text.splitlines() if line.startswith("min"))
-    return float(line.split("median")[1].split()[0])
+    return median(call(f"{binaries}/ditrun", plan, "--labels", "1", "--bench", str(seconds), *flags)[2])
 
 
 def time_loop(plan):

@@ -13,6 +13,7 @@ import json, os, statistics, subprocess, sys, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
 import torch, torch.nn as nn
 from dit import Dit
+from timing import median, time_torch
 
 binaries, work = sys.argv[1], sys.argv[2]
 cases = sys.argv[3:] or ["64x256"]
@@ -46,16 +47,6 @@ def make_step(batch, size):
     return step
 
 
-def time_torch(step, seconds):
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin, finish = torch.cuda.Event(True), torch.cuda.Event(True)
-        begin.record(); step(); finish.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(finish))
-    return times
-
-
 def call(*words):
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
@@ -66,8 +57,7 @@ def call(*words):
 def time_ditrun(plan, seconds):
     """The median's milliseconds, and the whole text."""
     text = call(f"{binaries}/ditrun", plan, "--bench", str(seconds))
-    line = next(line for line in text.splitlines() if line.startswith("min"))
-    return float(line.split("median")[1].split()[0]), text
+    return median(text), text
 
 
 def compile_plan(name, batch, image, *flags):

@@ -180,24 +180,26 @@ void GpuEmitter::chooseThreads() {
   launch.blocks = llvm::divideCeil(rows, launch.threads / lanesPerRow);
 }
 
+Value GpuEmitter::takePlace(int64_t count) {
+  int64_t perBlock = launch.threads / lanesPerRow;
+  Type word = builder.getI32Type();
+  lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
+  Value place = lanes.make<arith::AddIOp>(
+      lanes.make<arith::MulIOp>(block, lanes.integer(word, perBlock)),
+      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, lanesPerRow)));
+  if (count % perBlock == 0)
+    return place;
+  rowExists = lanes.compare(arith::CmpIPredicate::ult, place,
+                            lanes.integer(word, count));
+  return lanes.select(rowExists, place, lanes.integer(word, count - 1));
+}
+
 void GpuEmitter::emitRowThreads() {
   chooseThreads();
   if (run > 1)
     return emitRunThreads();
-  int64_t rows = source.getRows();
-  int64_t rowsPerBlock = launch.threads / lanesPerRow;
-  Type word = builder.getI32Type();
-  lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
-  Value row = lanes.make<arith::AddIOp>(
-      lanes.make<arith::MulIOp>(block, lanes.integer(word, rowsPerBlock)),
-      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, lanesPerRow)));
-  if (rows % rowsPerBlock) {
-    rowExists = lanes.compare(arith::CmpIPredicate::ult, row,
-                              lanes.integer(word, rows));
-    row = lanes.select(rowExists, row, lanes.integer(word, rows - 1));
-  }
   // Rows are split as i32, and widened then: quotients are dear in 64 bits.
-  Index index = splitRow(row);
+  Index index = splitRow(takePlace(source.getRows()));
   for (const IndexExpr &expr : index)
     for (auto [atom, _] : expr.terms)
       variables[atom] = toWide(variables[atom]);

@@ -87,6 +87,10 @@ private:
   void emitFlatThreads();
   void emitRowThreads();
   void emitRunThreads();
+  /// Which of `count` rows, or runs of rows, the thread is at, and its lane
+  /// there. A block may reach past the last: then rowExists says so, and the
+  /// threads beyond are at the last one.
+  mlir::Value takePlace(int64_t count);
   void chooseThreads();
   // LoadOrder.cpp.
   void loadAhead(const Index &row);

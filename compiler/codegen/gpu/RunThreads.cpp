@@ -14,18 +14,10 @@ using namespace dit::codegen;
 
 void GpuEmitter::emitRunThreads() {
   int64_t runs = source.getRows() / run, size = source.space.back();
-  int64_t runsPerBlock = launch.threads / lanesPerRow, width = getWidth(size);
+  int64_t width = getWidth(size);
   int64_t fragments = llvm::divideCeil(size, lanesPerRow * width);
   Type word = builder.getI32Type(), integer = builder.getI64Type();
-  lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
-  Value number = lanes.make<arith::AddIOp>(
-      lanes.make<arith::MulIOp>(block, lanes.integer(word, runsPerBlock)),
-      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, lanesPerRow)));
-  if (runs % runsPerBlock) {
-    rowExists = lanes.compare(arith::CmpIPredicate::ult, number,
-                              lanes.integer(word, runs));
-    number = lanes.select(rowExists, number, lanes.integer(word, runs - 1));
-  }
+  Value number = takePlace(runs);
   AtomId atom = table.createVariable({0, runs - 1}, getLevel(), false);
   variables[atom] = toWide(number);
   runNumber = IndexTable::get(atom);

@@ -80,16 +80,17 @@ protected:
     t.assign(std::begin(timesteps), std::end(timesteps));
   }
 
-  func::FuncOp build(int64_t outputChannels) {
-    OpBuilder builder(&context);
-    Location loc = builder.getUnknownLoc();
+  /// A function of a model's output, x0, noise, t and the table; the builder
+  /// stands in it.
+  func::FuncOp begin(OpBuilder &builder, StringRef name,
+                     int64_t outputChannels) {
     Type f64 = builder.getF64Type();
     auto pictureOf = [&](int64_t count) {
       return RankedTensorType::get({batch, count, size, size}, f64);
     };
     builder.setInsertionPointToEnd(module->getBody());
     auto function = func::FuncOp::create(
-        builder, loc, "loss",
+        builder, builder.getUnknownLoc(), name,
         builder.getFunctionType(
             {pictureOf(outputChannels), pictureOf(channels),
              pictureOf(channels),
@@ -98,6 +99,13 @@ protected:
                  {DiffusionConstants::steps, diffusionColumns}, f64)},
             {}));
     builder.setInsertionPointToStart(function.addEntryBlock());
+    return function;
+  }
+
+  func::FuncOp build(int64_t outputChannels) {
+    OpBuilder builder(&context);
+    Location loc = builder.getUnknownLoc();
+    func::FuncOp function = begin(builder, "loss", outputChannels);
     ValueRange in = function.getArguments();
     Value rows = createDiffusionRows(builder, loc, in[4], in[3]);
     Losses losses =
@@ -218,20 +226,8 @@ TEST_F(LossTest, MinSnr) {
   for (bool saysVelocity : {false, true}) {
     OpBuilder builder(&context);
     Location loc = builder.getUnknownLoc();
-    Type f64 = builder.getF64Type();
-    auto pictureOf = [&](int64_t count) {
-      return RankedTensorType::get({batch, count, size, size}, f64);
-    };
-    builder.setInsertionPointToEnd(module->getBody());
-    auto function = func::FuncOp::create(
-        builder, loc, saysVelocity ? "v" : "eps",
-        builder.getFunctionType(
-            {pictureOf(2 * channels), pictureOf(channels), pictureOf(channels),
-             RankedTensorType::get({batch}, builder.getI64Type()),
-             RankedTensorType::get(
-                 {DiffusionConstants::steps, diffusionColumns}, f64)},
-            {}));
-    builder.setInsertionPointToStart(function.addEntryBlock());
+    func::FuncOp function =
+        begin(builder, saysVelocity ? "v" : "eps", 2 * channels);
     ValueRange in = function.getArguments();
     LossInputs inputs{in[0],
                       in[2],

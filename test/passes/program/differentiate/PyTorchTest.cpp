@@ -105,8 +105,8 @@ protected:
 
     Operation *end = body.getTerminator();
     builder.setInsertionPoint(end);
-    Losses losses =
-        createLoss(builder, loc, {end->getOperand(0), noise, x0, t, rows});
+    Losses losses = createLoss(
+        builder, loc, {end->getOperand(0), noise, x0, t, rows, Value()});
     SmallVector<Value> results;
     for (Value part : {losses.mse, losses.vb})
       results.push_back(

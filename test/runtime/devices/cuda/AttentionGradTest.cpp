@@ -81,15 +81,8 @@ static void build(const Case &test, Problem &p, uint64_t workspace) {
   p.valuesGrad = randomValues(test.type, sizeQ, 4);
 
   proto::Attention &forward = *p.gradient.mutable_forward();
-  forward.set_batch(test.batch);
-  forward.set_heads(test.heads);
-  forward.set_query_tokens(test.queries);
-  forward.set_key_tokens(test.keys);
-  forward.set_head_dim(test.dim);
-  forward.set_value_dim(test.dim);
-  forward.set_key_head_group(test.group);
-  forward.set_scale(1 / std::sqrt(test.dim));
-  forward.set_type(static_cast<proto::ElementType>(test.type));
+  forward = makeAttention(test.type, test.batch, test.heads, test.queries,
+                          test.keys, test.dim, test.group);
   if (test.masked) {
     *forward.mutable_mask() = p.plan.place(p.mask);
     forward.set_mask_query_stride(test.keys);

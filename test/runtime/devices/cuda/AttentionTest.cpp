@@ -92,15 +92,10 @@ static void build(const Case &test, Problem &p) {
   p.valuesQ = randomValues(test.type, sizeQ, 1);
   p.valuesKv = randomValues(test.type, sizeKv, 2);
   proto::Attention &attention = p.attention;
-  attention.set_batch(test.batch);
-  attention.set_heads(test.heads);
-  attention.set_query_tokens(test.queries);
-  attention.set_key_tokens(test.keys);
-  attention.set_head_dim(test.dim);
-  attention.set_value_dim(test.dim);
-  attention.set_key_head_group(test.group);
-  attention.set_scale(test.scale ? test.scale : 1 / std::sqrt(test.dim));
-  attention.set_type(static_cast<proto::ElementType>(test.type));
+  attention = makeAttention(test.type, test.batch, test.heads, test.queries,
+                            test.keys, test.dim, test.group);
+  if (test.scale)
+    attention.set_scale(test.scale);
   buildMask(test, p);
   if (test.logSumExp)
     *attention.mutable_log_sum_exp() = p.plan.place(p.logSumExp);

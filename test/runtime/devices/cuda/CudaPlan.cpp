@@ -259,6 +259,23 @@ proto::Gemm dit::test::makeGemm(ElementType type, ElementType resultType,
   return gemm;
 }
 
+proto::Attention dit::test::makeAttention(ElementType type, int64_t batch,
+                                          int64_t heads, int64_t queries,
+                                          int64_t keys, int64_t dim,
+                                          int64_t group) {
+  proto::Attention attention;
+  attention.set_batch(batch);
+  attention.set_heads(heads);
+  attention.set_query_tokens(queries);
+  attention.set_key_tokens(keys);
+  attention.set_head_dim(dim);
+  attention.set_value_dim(dim);
+  attention.set_key_head_group(group);
+  attention.set_scale(1 / std::sqrt(dim));
+  attention.set_type(static_cast<proto::ElementType>(type));
+  return attention;
+}
+
 proto::Attention::Operand dit::test::makeOperand(proto::Place place,
                                                  int64_t tokens, int64_t parts,
                                                  int64_t heads, int64_t dim) {

@@ -84,6 +84,12 @@ void runForward(runtime::Executor &executor);
 proto::Gemm makeGemm(plan::ElementType type, plan::ElementType resultType,
                      int64_t m, int64_t n, int64_t k);
 
+/// An attention without operands, with the usual scale; `group` query heads
+/// share a key head.
+proto::Attention makeAttention(plan::ElementType type, int64_t batch,
+                               int64_t heads, int64_t queries, int64_t keys,
+                               int64_t dim, int64_t group);
+
 /// An attention operand in [batch, tokens, parts, heads, dim], part `part`.
 proto::Attention::Operand makeOperand(proto::Place place, int64_t tokens,
                                       int64_t parts, int64_t heads,
