@@ -104,10 +104,17 @@ int64_t GraphCommand::addScalar(float *value) {
 }
 
 llvm::Error GraphCommand::finish(void *workspace, const EngineLimits &limits) {
-  llvm::Expected<Descriptor> plan = graph.makePlan(limits);
-  if (!plan)
-    return plan.takeError();
-  execution.emplace(std::move(*plan));
+  std::shared_ptr<DnnPlan> &known = library->plan(
+      graph.description() + std::to_string(limits.workspaceBytes) + " " +
+      std::to_string(limits.reservedBytes) + " " +
+      std::to_string(limits.deterministic));
+  if (!known) {
+    llvm::Expected<Descriptor> made = graph.makePlan(limits);
+    if (!made)
+      return made.takeError();
+    known = std::make_shared<DnnPlan>(std::move(graph), std::move(*made));
+  }
+  execution = known;
   llvm::Expected<Descriptor> made =
       Descriptor::create(*library, VariantPackDescriptor);
   if (!made)
@@ -124,7 +131,8 @@ llvm::Error GraphCommand::finish(void *workspace, const EngineLimits &limits) {
 
 llvm::Error GraphCommand::enqueue(const CudaContext &) {
   return plan::within(
-      library->check(library->api().execute(library->handle(), execution->get(),
+      library->check(library->api().execute(library->handle(),
+                                            execution->execution.get(),
                                             pack->get()),
                      "execution"),
       title);

@@ -53,7 +53,8 @@ public:
   int64_t addOperand(const DnnTensor &tensor, void *pointer);
   /// A number, the same for every element; `value` outlives the command.
   int64_t addScalar(float *value);
-  /// Makes the execution plan, once the graph is complete.
+  /// Makes the execution plan, once the graph is complete; nothing can be added
+  /// any more.
   llvm::Error finish(void *workspace, const EngineLimits &limits);
 
   llvm::Error enqueue(const CudaContext &) override;
@@ -66,7 +67,8 @@ private:
   std::string title;
   std::vector<int64_t> ids; // of the tensors in memory, and where they are
   std::vector<void *> pointers;
-  std::optional<Descriptor> execution, pack;
+  std::shared_ptr<const DnnPlan> execution;
+  std::optional<Descriptor> pack;
 };
 
 } // namespace dit::runtime::cuda

@@ -28,6 +28,7 @@ DnnLibrary::open(const CudaContext &context) {
 }
 
 DnnLibrary::~DnnLibrary() {
+  plans.clear();
   if (dnn)
     functions.destroy(dnn);
 }
@@ -96,8 +97,18 @@ GraphBuilder::add(DnnDescriptorKind kind, std::vector<Descriptor> &list,
   return list.back().get();
 }
 
+void GraphBuilder::describe(std::initializer_list<int64_t> numbers) {
+  for (int64_t number : numbers)
+    text += std::to_string(number) + " ";
+  text += "\n";
+}
+
 int64_t GraphBuilder::addTensor(const DnnTensor &tensor) {
   int64_t id = tensors.size() + 1;
+  auto [d0, d1, d2, d3] = tensor.dimensions;
+  auto [s0, s1, s2, s3] = tensor.strides;
+  describe({TensorDescriptor, tensor.type, d0, d1, d2, d3, s0, s1, s2, s3,
+            tensor.isVirtual, tensor.isByValue});
   add(TensorDescriptor, tensors, [&](Descriptor &descriptor) {
     descriptor.set(TensorDataType, TypeDataType, tensor.type)
         .setMany(TensorDimensions, TypeInt64, 4, tensor.dimensions.data())
@@ -111,6 +122,7 @@ int64_t GraphBuilder::addTensor(const DnnTensor &tensor) {
 }
 
 void GraphBuilder::addMatmul(int64_t a, int64_t b, int64_t c) {
+  describe({MatmulOperation, a, b, c});
   DnnDescriptor part = add(MatmulDescriptor, parts, [](Descriptor &descriptor) {
     descriptor.set(MatmulComputeType, TypeDataType, DnnF32);
   });
@@ -124,6 +136,7 @@ void GraphBuilder::addMatmul(int64_t a, int64_t b, int64_t c) {
 
 void GraphBuilder::addPointwise(DnnPointwise mode, int64_t x, int64_t b,
                                 int64_t y) {
+  describe({PointwiseOperation, mode, x, b, y});
   DnnDescriptor part =
       add(PointwiseDescriptor, parts, [&](Descriptor &descriptor) {
         descriptor.set(PointwiseMode, TypePointwiseMode, mode)
@@ -139,6 +152,7 @@ void GraphBuilder::addPointwise(DnnPointwise mode, int64_t x, int64_t b,
 }
 
 void GraphBuilder::addReduction(DnnReduction reduction, int64_t x, int64_t y) {
+  describe({ReductionOperation, reduction, x, y});
   DnnDescriptor part =
       add(ReductionDescriptor, parts, [&](Descriptor &descriptor) {
         descriptor.set(ReductionOperator, TypeReductionOperator, reduction)
@@ -152,6 +166,7 @@ void GraphBuilder::addReduction(DnnReduction reduction, int64_t x, int64_t y) {
 }
 
 void GraphBuilder::addReshape(int64_t x, int64_t y) {
+  describe({ReshapeOperation, x, y});
   add(ReshapeOperation, operations, [&](Descriptor &descriptor) {
     descriptor.set(ReshapeOperationX, TypeDescriptor, tensor(x))
         .set(ReshapeOperationY, TypeDescriptor, tensor(y));

@@ -15,6 +15,7 @@
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -22,7 +23,10 @@
 
 namespace dit::runtime::cuda {
 
-/// cuDNN with a handle; shared by the commands made with it.
+struct DnnPlan;
+
+/// cuDNN with a handle, and the plans that were made with it; shared by the
+/// commands that run these.
 class DnnLibrary {
 public:
   /// Opens the library on the context and its stream. Exit::Unsupported where
@@ -38,11 +42,19 @@ public:
   /// it cannot do what was asked, else Exit::Internal.
   llvm::Error check(DnnStatus status, const llvm::Twine &what) const;
 
+  /// The plan of a graph and limits that are described so; null before it is
+  /// made and put there. A model has the same one in every block, and making it
+  /// takes a sixth of a second.
+  std::shared_ptr<DnnPlan> &plan(const std::string &description) {
+    return plans[description];
+  }
+
 private:
   explicit DnnLibrary(CudnnApi functions) : functions(std::move(functions)) {}
 
   CudnnApi functions;
   DnnHandle dnn = nullptr;
+  std::map<std::string, std::shared_ptr<DnnPlan>> plans;
 };
 
 /// A descriptor that is destroyed with its owner.
@@ -127,7 +139,11 @@ public:
   /// limits. Exit::Unsupported says why there is none.
   llvm::Expected<Descriptor> makePlan(const EngineLimits &limits);
 
+  /// All that was added: equal graphs have equal ones.
+  const std::string &description() const { return text; }
+
 private:
+  void describe(std::initializer_list<int64_t> numbers);
   /// Creates a descriptor, sets attributes and finalizes it; null, and what
   /// failed kept, where that does not go.
   DnnDescriptor add(DnnDescriptorKind kind, std::vector<Descriptor> &list,
@@ -144,6 +160,13 @@ private:
   std::vector<Descriptor> operations;
   // The first that went wrong; nothing is added after it.
   std::optional<std::pair<plan::Exit, std::string>> failed;
+  std::string text;
+};
+
+/// An execution plan with the graph that it is of.
+struct DnnPlan {
+  GraphBuilder graph;
+  Descriptor execution;
 };
 
 } // namespace dit::runtime::cuda
