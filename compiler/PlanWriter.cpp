@@ -204,6 +204,7 @@ static void encodeKernel(plan::KernelOp op, proto::Kernel *kernel) {
   kernel->set_description(op.getName().str());
   kernel->set_bytes_moved(op.getBytesMoved());
   kernel->set_flops(op.getFlops());
+  kernel->set_results(op.getResultTypes().size());
 }
 
 static void encodeFunction(plan::FunctionOp op, const PlanIndices &indices,

@@ -10,7 +10,7 @@ Command::~Command() = default;
 Device::~Device() = default;
 
 llvm::Expected<std::unique_ptr<Command>>
-Device::record(llvm::ArrayRef<Command *>) {
+Device::record(llvm::ArrayRef<Command *>, size_t) {
   return nullptr;
 }
 

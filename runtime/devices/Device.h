@@ -59,8 +59,10 @@ public:
 
   /// One command that does what these do in order, at less cost for the host;
   /// null where nothing would be gained, as on the CPU. They must outlive it.
+  /// The first `background` commands are to disturb the others little: what no
+  /// other command waits for yet may run late, and beside them.
   virtual llvm::Expected<std::unique_ptr<Command>>
-  record(llvm::ArrayRef<Command *> commands);
+  record(llvm::ArrayRef<Command *> commands, size_t background = 0);
 
   /// When a command ran, in seconds from the begin of the first.
   struct Span {

@@ -126,9 +126,17 @@ llvm::Error Checker::check(const proto::Launch &launch) const {
                      llvm::Twine(plan.kernels_size()));
   if (launch.blocks() < 0 || launch.blocks() > largestExtent)
     return malformed("the number of blocks is out of range");
-  for (const proto::Place &place : launch.operands())
-    if (llvm::Error error = checkPlace("an operand", place, Access::Read))
+  int64_t results = plan.kernels(launch.kernel()).results();
+  if (results > launch.operands_size())
+    return malformed("the kernel writes " + llvm::Twine(results) + " of " +
+                     llvm::Twine(launch.operands_size()) + " operands");
+  for (int i = 0; i != launch.operands_size(); ++i) {
+    bool isResult = i >= launch.operands_size() - results;
+    if (llvm::Error error =
+            checkPlace(isResult ? "a result" : "an operand", launch.operands(i),
+                       isResult ? Access::Write : Access::Read))
       return error;
+  }
   return llvm::Error::success();
 }
 

@@ -160,8 +160,8 @@ TEST_F(PlanWriter, Metadata) {
 TEST_F(PlanWriter, GpuCode) {
   parse(forwardPlan);
   provenance.cpu = "sm_80,sm_90";
-  provenance.images = {{proto::Image::PTX, "sm_80", "five!"},
-                       {proto::Image::CUBIN, "sm_90", "three"}};
+  provenance.images = {{proto::Image::PTX, "sm_80", "five!", ""},
+                       {proto::Image::CUBIN, "sm_90", "three", ""}};
   provenance.launches = {{"dit_double_0", 7, 96, 32, true}};
   std::string joined = joinImages(provenance.images);
   code.assign(joined.begin(), joined.end());

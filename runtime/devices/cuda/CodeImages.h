@@ -5,6 +5,8 @@
 #include "runtime/devices/cuda/CudaContext.h"
 #include "runtime/plan/Reader.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <vector>
 
 namespace dit::runtime::cuda {
@@ -37,6 +39,7 @@ public:
   /// code waits by itself. Only with the environment variable
   /// DIT_CUDA_OVERLAP=1.
   bool overlaps(unsigned kernel) const { return waiting[kernel]; }
+  bool anyOverlaps() const { return llvm::is_contained(waiting, true); }
 
 private:
   Owned<Module> module;

@@ -57,14 +57,14 @@ enum TensorMapSwizzle : int {
 enum TensorMapPromotion : int { TensorMapPromotion256 = 3 };
 enum TensorMapFill : int { TensorMapFillZero = 0 };
 
-/// CUlaunchAttribute with the value of
-/// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION.
+/// CUlaunchAttribute: its identity, and the value that goes with it.
 struct LaunchAttribute {
-  static constexpr int programmaticSerialization = 6;
+  static constexpr int programmaticSerialization = 6, priority = 8;
   int id = programmaticSerialization;
   char padding[4] = {};
   union {
     int isAllowed = 1;
+    int priority;
     char bytes[64];
   } value;
 };
@@ -82,6 +82,10 @@ constexpr unsigned streamNonBlocking = 1;
 constexpr unsigned eventRecordExternal = 1;
 constexpr unsigned eventDisableTiming = 2;
 enum CaptureMode : int { CaptureRelaxed = 2 };
+/// CUgraphNodeType, of which others are not asked for.
+enum GraphNodeType : int { KernelNode = 0 };
+/// CUstreamUpdateCaptureDependencies_flags.
+constexpr unsigned setCaptureDependencies = 1;
 
 using DeviceOrdinal = int;               // CUdevice
 using DevicePointer = uint64_t;          // CUdeviceptr
@@ -91,6 +95,7 @@ using Event = struct EventTag *;         // CUevent
 using Module = struct ModuleTag *;       // CUmodule
 using Function = struct FunctionTag *;   // CUfunction
 using Graph = struct GraphTag *;         // CUgraph
+using GraphNode = struct GraphNodeTag *; // CUgraphNode
 using GraphExec = struct GraphExecTag *; // CUgraphExec
 
 /// The driver's functions.
@@ -122,13 +127,21 @@ struct CudaApi {
   Result (*memsetD8Async)(DevicePointer to, unsigned char byte, size_t bytes,
                           Stream);
 
-  Result (*streamCreate)(Stream *, unsigned flags);
+  Result (*streamPriorityRange)(int *least, int *greatest);
+  Result (*streamCreate)(Stream *, unsigned flags, int priority);
   Result (*streamDestroy)(Stream);
   Result (*streamSynchronize)(Stream);
   Result (*streamBeginCapture)(Stream, CaptureMode);
   Result (*streamEndCapture)(Stream, Graph *);
+  Result (*streamGetCaptureInfo)(Stream, int *status, uint64_t *id, Graph *,
+                                 const GraphNode **dependencies, size_t *count);
+  Result (*streamUpdateCaptureDependencies)(Stream, GraphNode *dependencies,
+                                            size_t count, unsigned flags);
   Result (*graphInstantiate)(GraphExec *, Graph, unsigned long long flags);
   Result (*graphLaunch)(GraphExec, Stream);
+  Result (*graphNodeGetType)(GraphNode, GraphNodeType *);
+  Result (*graphKernelNodeSetAttribute)(GraphNode, int attribute,
+                                        const void *value);
   Result (*graphDestroy)(Graph);
   Result (*graphExecDestroy)(GraphExec);
 

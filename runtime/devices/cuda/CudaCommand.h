@@ -3,6 +3,7 @@
 #define DIT_RUNTIME_DEVICES_CUDA_CUDACOMMAND_H
 
 #include "runtime/devices/Device.h"
+#include "runtime/devices/cuda/Branches.h"
 #include "runtime/devices/cuda/CodeImages.h"
 
 namespace dit::runtime::cuda {
@@ -32,11 +33,15 @@ public:
   virtual llvm::Error enqueue(const CudaContext &context) = 0;
   /// What errors call it.
   virtual std::string name() const = 0;
+  /// Whether it writes to its instruction's workspace.
+  virtual bool usesWorkspace() const { return true; }
 
   /// enqueue, in a range of a profiler where one is attached.
   llvm::Error enqueueInRange(const CudaContext &context);
   /// The model's node that the command is of; may be empty.
   std::string location;
+  /// What it touches.
+  std::vector<Extent> extents;
 };
 
 /// The commands of launch, copy and fill instructions.

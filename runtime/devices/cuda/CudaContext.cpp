@@ -70,14 +70,19 @@ llvm::Expected<std::unique_ptr<CudaContext>> CudaContext::create() {
     return std::move(error);
   context->device = device;
   Stream stream;
+  int greatest = 0;
   for (auto [result, what] :
        {std::pair(api.ctxSetCurrent(primary), "cuCtxSetCurrent"),
         std::pair(api.driverGetVersion(&context->version),
                   "cuDriverGetVersion"),
-        std::pair(api.streamCreate(&stream, streamNonBlocking),
-                  "cuStreamCreate")})
+        std::pair(api.streamPriorityRange(&context->least, &greatest),
+                  "cuCtxGetStreamPriorityRange")})
     if (llvm::Error error = api.check(result, what))
       return std::move(error);
+  if (llvm::Error error =
+          api.check(api.streamCreate(&stream, streamNonBlocking, greatest),
+                    "cuStreamCreateWithPriority"))
+    return std::move(error);
   context->mainStream = {stream, api.streamDestroy};
   return context;
 }

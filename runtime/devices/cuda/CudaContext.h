@@ -33,6 +33,9 @@ public:
   const GpuInfo &gpu() const { return info; }
   int driverVersion() const { return version; }
   Stream stream() const { return mainStream.get(); }
+  /// Of kernels that leave the machine to those of the stream; it has the
+  /// highest priority.
+  int lowPriority() const { return least; }
 
   /// Free and all bytes of the GPU's memory.
   llvm::Expected<std::pair<uint64_t, uint64_t>> memory() const;
@@ -49,6 +52,7 @@ private:
   CudaApi driver;
   GpuInfo info;
   int version = 0;
+  int least = 0; // priority
   DeviceOrdinal device = -1;
   Owned<Stream> mainStream;
 };

@@ -10,6 +10,7 @@
 #include "runtime/devices/cuda/FlashAttention.h"
 #include "runtime/devices/cuda/StreamCapture.h"
 #include "runtime/devices/cuda/WeightUpload.h"
+#include "runtime/plan/Accesses.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Memory.h"
 
@@ -43,7 +44,7 @@ public:
   llvm::Error enqueue(Command &command) override;
   llvm::Error waitFor(uint64_t pending) override;
   llvm::Expected<std::unique_ptr<Command>>
-  record(llvm::ArrayRef<Command *> commands) override;
+  record(llvm::ArrayRef<Command *> commands, size_t background) override;
   llvm::Expected<std::vector<Span>>
   runTimed(llvm::ArrayRef<Command *> commands) override;
   llvm::Error copyIn(unsigned global, uint64_t offset,
@@ -65,6 +66,8 @@ private:
   llvm::Error openDnn();
   llvm::Expected<std::unique_ptr<CudaCommand>>
   createProduct(const proto::Gemm &gemm);
+  std::vector<Extent> findExtents(const proto::Instruction &instruction,
+                                  const CudaCommand &command) const;
   llvm::Error waitForMark(uint64_t pending);
   std::string describePending() const;
   llvm::Error checkRange(unsigned global, uint64_t offset, uint64_t bytes);
@@ -266,6 +269,22 @@ CudaDevice::createCommand(const proto::Instruction &instruction) {
   }
 }
 
+std::vector<Extent>
+CudaDevice::findExtents(const proto::Instruction &instruction,
+                        const CudaCommand &command) const {
+  const proto::Place *idle = instruction.has_gemm() && !command.usesWorkspace()
+                                 ? &instruction.gemm().workspace()
+                                 : nullptr;
+  std::vector<Extent> extents;
+  plan::visitAccesses(
+      plan(), instruction, [&](const proto::Place &place, bool isWritten) {
+        DevicePointer begin = addresses(place);
+        if (&place != idle && place.bytes())
+          extents.push_back({begin, begin + place.bytes(), isWritten});
+      });
+  return extents;
+}
+
 llvm::Expected<std::unique_ptr<Command>>
 CudaDevice::prepare(const proto::Instruction &instruction) {
   llvm::Expected<std::unique_ptr<CudaCommand>> command =
@@ -273,6 +292,7 @@ CudaDevice::prepare(const proto::Instruction &instruction) {
   if (!command)
     return command.takeError();
   (*command)->location = instruction.location();
+  (*command)->extents = findExtents(instruction, **command);
   return std::move(*command);
 }
 
@@ -340,11 +360,13 @@ asCudaCommands(llvm::ArrayRef<Command *> commands) {
 }
 
 llvm::Expected<std::unique_ptr<Command>>
-CudaDevice::record(llvm::ArrayRef<Command *> commands) {
+CudaDevice::record(llvm::ArrayRef<Command *> commands, size_t background) {
   if (eachAlone || commands.empty())
     return nullptr;
+  std::vector<CudaCommand *> list = asCudaCommands(commands);
   llvm::Expected<std::unique_ptr<CudaCommand>> graph =
-      captureCommands(*context, asCudaCommands(commands));
+      kernels.anyOverlaps() ? captureCommands(*context, list)
+                            : captureBranches(*context, list, background);
   if (!graph)
     return graph.takeError();
   return std::move(*graph);

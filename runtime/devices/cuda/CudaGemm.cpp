@@ -17,6 +17,9 @@ public:
   }
 
   std::string name() const override { return product.name(); }
+  bool usesWorkspace() const override {
+    return product.usesWorkspace(algorithm);
+  }
 
 private:
   MatrixProduct product;

@@ -286,13 +286,24 @@ MatrixProduct::candidates(int most) const {
   return algorithms;
 }
 
-bool MatrixProduct::accepts(const MatmulAlgorithm &algorithm) const {
+std::optional<size_t>
+MatrixProduct::workspaceOf(const MatmulAlgorithm &algorithm) const {
   HeuristicResult result;
-  return library->api().algorithmCheck(library->handle(), descriptor.get(),
-                                       layoutB.get(), layoutA.get(),
-                                       layoutAddend.get(), layoutC.get(),
-                                       &algorithm, &result) == BlasSuccess &&
-         result.workspaceBytes <= workspaceBytes;
+  if (library->api().algorithmCheck(library->handle(), descriptor.get(),
+                                    layoutB.get(), layoutA.get(),
+                                    layoutAddend.get(), layoutC.get(),
+                                    &algorithm, &result) != BlasSuccess)
+    return std::nullopt;
+  return result.workspaceBytes;
+}
+
+bool MatrixProduct::accepts(const MatmulAlgorithm &algorithm) const {
+  std::optional<size_t> needed = workspaceOf(algorithm);
+  return needed && *needed <= workspaceBytes;
+}
+
+bool MatrixProduct::usesWorkspace(const MatmulAlgorithm &algorithm) const {
+  return workspaceOf(algorithm) != size_t(0);
 }
 
 llvm::Error MatrixProduct::enqueue(const MatmulAlgorithm &algorithm,

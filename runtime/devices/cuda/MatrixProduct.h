@@ -22,6 +22,7 @@
 #include "runtime/devices/cuda/CudaCommand.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -75,6 +76,8 @@ public:
   llvm::Expected<std::vector<MatmulAlgorithm>> candidates(int most) const;
   /// Whether an algorithm from elsewhere can do this product.
   bool accepts(const MatmulAlgorithm &algorithm) const;
+  /// Whether an algorithm that can writes to the workspace.
+  bool usesWorkspace(const MatmulAlgorithm &algorithm) const;
   /// Puts the product on a stream.
   llvm::Error enqueue(const MatmulAlgorithm &algorithm, Stream stream) const;
 
@@ -87,6 +90,9 @@ private:
   llvm::Error makeDescriptor(const proto::Gemm &gemm);
   llvm::Error setAux(const proto::Gemm &gemm);
   llvm::Error makeLayouts(const proto::Gemm &gemm);
+  /// The bytes of workspace that an algorithm needs; nothing where it cannot do
+  /// this product.
+  std::optional<size_t> workspaceOf(const MatmulAlgorithm &algorithm) const;
   llvm::Error check(BlasStatus status, const char *what) const;
   llvm::Expected<BlasObject<MatrixLayout>>
   makeLayout(proto::ElementType type, int64_t rows, int64_t columns,

@@ -8,6 +8,7 @@
 #include "runtime/devices/cuda/StreamCapture.h"
 
 #include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <algorithm>
 
@@ -59,21 +60,134 @@ private:
 
 } // namespace
 
+namespace {
+/// Captures commands on one stream such that each waits for those alone that it
+/// depends on.
+class BranchCapture {
+public:
+  BranchCapture(const CudaContext &context,
+                llvm::ArrayRef<CudaCommand *> commands, size_t background)
+      : context(context), commands(commands), background(background),
+        last(commands.size()) {}
+
+  llvm::Error enqueue();
+
+private:
+  llvm::Error enqueue(const Branch &branch);
+  llvm::Error waitFor(llvm::MutableArrayRef<GraphNode> nodes);
+  llvm::Expected<std::vector<GraphNode>> getLast();
+  llvm::Error lowerPriority(GraphNode node);
+
+  const CudaContext &context;
+  llvm::ArrayRef<CudaCommand *> commands;
+  size_t background;
+  std::vector<std::vector<GraphNode>> last; // of each command
+  llvm::SetVector<GraphNode> leaves;        // for which none waits yet
+};
+} // namespace
+
+llvm::Error BranchCapture::waitFor(llvm::MutableArrayRef<GraphNode> nodes) {
+  return context.api().check(
+      context.api().streamUpdateCaptureDependencies(
+          context.stream(), nodes.data(), nodes.size(), setCaptureDependencies),
+      "cuStreamUpdateCaptureDependencies");
+}
+
+/// The nodes that the stream's next one would wait for.
+llvm::Expected<std::vector<GraphNode>> BranchCapture::getLast() {
+  int status;
+  uint64_t id;
+  Graph graph;
+  const GraphNode *nodes = nullptr;
+  size_t count = 0;
+  if (llvm::Error error = context.api().check(
+          context.api().streamGetCaptureInfo(context.stream(), &status, &id,
+                                             &graph, &nodes, &count),
+          "cuStreamGetCaptureInfo"))
+    return std::move(error);
+  return std::vector<GraphNode>(nodes, nodes + count);
+}
+
+/// A kernel gets what the others leave of the machine.
+llvm::Error BranchCapture::lowerPriority(GraphNode node) {
+  const CudaApi &api = context.api();
+  GraphNodeType type;
+  if (llvm::Error error =
+          api.check(api.graphNodeGetType(node, &type), "cuGraphNodeGetType"))
+    return error;
+  if (type != KernelNode)
+    return llvm::Error::success();
+  LaunchAttribute attribute;
+  attribute.value.priority = context.lowPriority();
+  return api.check(api.graphKernelNodeSetAttribute(
+                       node, LaunchAttribute::priority, &attribute.value),
+                   "cuGraphKernelNodeSetAttribute");
+}
+
+llvm::Error BranchCapture::enqueue(const Branch &branch) {
+  llvm::SetVector<GraphNode> nodes;
+  for (size_t other : branch.waitsFor)
+    nodes.insert(last[other].begin(), last[other].end());
+  for (GraphNode node : nodes)
+    leaves.remove(node);
+  auto awaited = nodes.takeVector();
+  if (llvm::Error error = waitFor(awaited))
+    return error;
+  if (llvm::Error error = commands[branch.command]->enqueueInRange(context))
+    return error;
+  llvm::Expected<std::vector<GraphNode>> made = getLast();
+  if (!made)
+    return made.takeError();
+  last[branch.command] = std::move(*made);
+  leaves.insert(last[branch.command].begin(), last[branch.command].end());
+  if (branch.command < background)
+    for (GraphNode node : last[branch.command])
+      if (llvm::Error error = lowerPriority(node))
+        return error;
+  return llvm::Error::success();
+}
+
+llvm::Error BranchCapture::enqueue() {
+  std::vector<llvm::ArrayRef<Extent>> extents;
+  for (CudaCommand *command : commands)
+    extents.push_back(command->extents);
+  for (const Branch &branch : findBranches(extents, background))
+    if (llvm::Error error = enqueue(branch))
+      return error;
+  auto all = leaves.takeVector();
+  return waitFor(all);
+}
+
+/// The command of what `body` puts on the stream.
+static llvm::Expected<std::unique_ptr<CudaCommand>>
+makeGraphCommand(const CudaContext &context, size_t count,
+                 llvm::function_ref<llvm::Error()> body) {
+  llvm::Expected<Owned<GraphExec>> graph = capture(context, body);
+  if (!graph)
+    return graph.takeError();
+  return std::make_unique<GraphCommand>(std::move(*graph),
+                                        "a graph of " + std::to_string(count) +
+                                            " instructions");
+}
+
 llvm::Expected<std::unique_ptr<CudaCommand>>
 dit::runtime::cuda::captureCommands(const CudaContext &context,
                                     llvm::ArrayRef<CudaCommand *> commands) {
-  llvm::Expected<Owned<GraphExec>> graph =
-      capture(context, [&]() -> llvm::Error {
-        for (CudaCommand *command : commands)
-          if (llvm::Error error = command->enqueueInRange(context))
-            return error;
-        return llvm::Error::success();
-      });
-  if (!graph)
-    return graph.takeError();
-  return std::make_unique<GraphCommand>(
-      std::move(*graph),
-      "a graph of " + std::to_string(commands.size()) + " instructions");
+  return makeGraphCommand(context, commands.size(), [&]() -> llvm::Error {
+    for (CudaCommand *command : commands)
+      if (llvm::Error error = command->enqueueInRange(context))
+        return error;
+    return llvm::Error::success();
+  });
+}
+
+llvm::Expected<std::unique_ptr<CudaCommand>>
+dit::runtime::cuda::captureBranches(const CudaContext &context,
+                                    llvm::ArrayRef<CudaCommand *> commands,
+                                    size_t background) {
+  return makeGraphCommand(context, commands.size(), [&] {
+    return BranchCapture(context, commands, background).enqueue();
+  });
 }
 
 /// Seconds from one event to another that both came to pass.

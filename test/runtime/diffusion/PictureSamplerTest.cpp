@@ -102,8 +102,8 @@ public:
   prepare(const proto::Instruction &) override {
     return std::make_unique<Command>();
   }
-  llvm::Expected<std::unique_ptr<Command>>
-  record(llvm::ArrayRef<Command *>) override {
+  llvm::Expected<std::unique_ptr<Command>> record(llvm::ArrayRef<Command *>,
+                                                  size_t) override {
     return std::make_unique<Command>();
   }
   llvm::Error enqueue(Command &) override {

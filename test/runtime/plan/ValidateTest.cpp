@@ -236,6 +236,10 @@ TEST(ValidateTest, Instructions) {
         [](auto &p) { at(p, 1).mutable_launch()->set_kernel(9); }},
        {"number of blocks",
         [](auto &p) { at(p, 1).mutable_launch()->set_blocks(-1); }},
+       {"the kernel writes 9 of 2 operands",
+        [](auto &p) {
+          p.mutable_kernels(at(p, 1).launch().kernel())->set_results(9);
+        }},
        {"an operand names global 99",
         [](auto &p) {
           at(p, 1).mutable_launch()->mutable_operands(0)->set_global(99);

@@ -66,13 +66,18 @@ static_assert(driver<&cuMemcpyHtoDAsync, &CudaApi::memcpyHtoDAsync>);
 static_assert(driver<&cuMemcpyDtoHAsync, &CudaApi::memcpyDtoHAsync>);
 static_assert(driver<&cuMemcpyDtoDAsync, &CudaApi::memcpyDtoDAsync>);
 static_assert(driver<&cuMemsetD8Async, &CudaApi::memsetD8Async>);
-static_assert(driver<&cuStreamCreate, &CudaApi::streamCreate>);
+static_assert(
+    driver<&cuCtxGetStreamPriorityRange, &CudaApi::streamPriorityRange>);
+static_assert(driver<&cuStreamCreateWithPriority, &CudaApi::streamCreate>);
 static_assert(driver<&cuStreamDestroy, &CudaApi::streamDestroy>);
 static_assert(driver<&cuStreamSynchronize, &CudaApi::streamSynchronize>);
 static_assert(driver<&cuStreamBeginCapture, &CudaApi::streamBeginCapture>);
 static_assert(driver<&cuStreamEndCapture, &CudaApi::streamEndCapture>);
 static_assert(driver<&cuGraphInstantiateWithFlags, &CudaApi::graphInstantiate>);
 static_assert(driver<&cuGraphLaunch, &CudaApi::graphLaunch>);
+static_assert(driver<&cuGraphNodeGetType, &CudaApi::graphNodeGetType>);
+static_assert(driver<&cuGraphKernelNodeSetAttribute,
+                     &CudaApi::graphKernelNodeSetAttribute>);
 static_assert(driver<&cuGraphDestroy, &CudaApi::graphDestroy>);
 static_assert(driver<&cuGraphExecDestroy, &CudaApi::graphExecDestroy>);
 static_assert(driver<&cuEventCreate, &CudaApi::eventCreate>);
@@ -95,7 +100,10 @@ static_assert(sizeof(CUlaunchConfig) == sizeof(LaunchConfig) &&
               offsetof(CUlaunchAttribute, value) ==
                   offsetof(LaunchAttribute, value) &&
               LaunchAttribute::programmaticSerialization ==
-                  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+                  CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION &&
+              LaunchAttribute::priority == CU_LAUNCH_ATTRIBUTE_PRIORITY);
+static_assert(int(KernelNode) == CU_GRAPH_NODE_TYPE_KERNEL);
+static_assert(setCaptureDependencies == CU_STREAM_SET_CAPTURE_DEPENDENCIES);
 
 static_assert(int(OutOfMemory) == CUDA_ERROR_OUT_OF_MEMORY);
 static_assert(int(UnsupportedPtxVersion) == CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
