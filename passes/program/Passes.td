@@ -116,7 +116,9 @@ def ProgramTrain : Dit_ProgramPass<"dit-program-train"> {
       drawn, x_t, the model, the loss of Loss.h, its gradients, written;
     - `@accumulate`: the same, gradients added to those that are there;
     - `@evaluate`: forward and loss of the averaged parameters;
-    - `@update`: AdamW, clipping, EMA, low copies on whole flats (UpdateStep.h).
+    - `@prepare_update`: the gradients' norm, what clipping makes of it, counters;
+    - `@update`: AdamW, EMA, low copies, range by range of the flats
+      (UpdateStep.h): it may run beside the next micro-batch's forward.
 
     ```mlir
     dit.global @masters parameter : tensor<1024xf32>

@@ -43,7 +43,7 @@ public:
   void buildUpdate() {
     buildUpdateStep(
         steps, state,
-        {hyper, lossScale, goodSteps, applied, skipped, gradientNorm},
+        {hyper, numbers, lossScale, goodSteps, applied, skipped, gradientNorm},
         options.scalesLoss);
   }
   void describe();
@@ -78,8 +78,8 @@ private:
   SmallVector<int64_t> pictureShape;
   TrainState state;
   GlobalOp pictures, labels, samples, seed, step, noise, givenT, useGiven, drop,
-      diffusion, mse, vb, t, hyper, lossScale, goodSteps, applied, skipped,
-      gradientNorm;
+      diffusion, mse, vb, t, hyper, numbers, lossScale, goodSteps, applied,
+      skipped, gradientNorm;
 };
 } // namespace
 
@@ -113,6 +113,7 @@ LogicalResult TrainProgram::addGlobals(func::FuncOp model) {
     vb = make("vb", Role::Output, {batch}, f32);
   t = make("t", Role::Output, {batch}, time);
   hyper = make("hyper", Role::Input, {hyperCount}, f32);
+  numbers = make("update_numbers", Role::State, {updateNumberCount}, f32);
   lossScale = make("loss_scale", Role::State, {1}, f32);
   goodSteps = make("good_steps", Role::State, {1}, i64);
   applied = make("applied", Role::State, {1}, i64);

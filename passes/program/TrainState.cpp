@@ -110,6 +110,30 @@ FailureOr<TrainState> dit::createTrainState(StepBuilder &steps,
   return state;
 }
 
+SmallVector<FlatRange> dit::makeRanges(StepBuilder &steps,
+                                       const TrainState &state) {
+  SmallVector<FlatRange> ranges;
+  auto addRange = [&](GlobalOp flat, int64_t at) {
+    int64_t elements = std::min(flatRange, state.elements - at);
+    if (!flat || elements == state.elements)
+      return flat;
+    std::string name =
+        (flat.getSymName() + ".range" + Twine(ranges.size())).str();
+    GlobalOp range =
+        steps.addGlobal(name, Role::State,
+                        RankedTensorType::get(
+                            {elements}, flat.getTensorType().getElementType()));
+    range.placeWithin(flat, at);
+    return range;
+  };
+  for (int64_t at = 0; at < state.elements; at += flatRange)
+    ranges.push_back({addRange(state.masters, at),
+                      addRange(state.gradients, at),
+                      addRange(state.moment1, at), addRange(state.moment2, at),
+                      addRange(state.ema, at), addRange(state.weights, at)});
+  return ranges;
+}
+
 const TrainedParameter *TrainState::find(ReadOp read) const {
   auto *found = llvm::find_if(parameters, [&](const TrainedParameter &other) {
     return GlobalOp(other.read).getSymName() == read.getGlobal();

@@ -12,7 +12,9 @@
 //
 // Members follow each other as the model first reads them: bias beside weight,
 // block after block. Flats end at a multiple of `flatRow`, so that they can be
-// seen as rows, which kernels share out.
+// seen as rows, which kernels share out. Those of more than `flatRange`
+// elements have ranges too, "masters.range0" and so on, which the optimizer
+// takes one by one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_PROGRAM_TRAINSTATE_H
@@ -26,6 +28,10 @@ namespace dit {
 
 /// The elements of a row of a flat global, as the optimizer sees it.
 inline constexpr int64_t flatRow = 4096;
+
+/// The elements of a range of a flat global, a multiple of `flatRow`: long
+/// enough to fill a machine, short beside the flats of a large model.
+inline constexpr int64_t flatRange = 4096 * flatRow;
 
 /// What training keeps of one parameter.
 struct TrainedParameter {
@@ -45,6 +51,15 @@ struct TrainState {
   /// The parameter that `read` reads, or null.
   const TrainedParameter *find(ReadOp read) const;
 };
+
+/// The same elements of each flat: all, or a range. `weights` may be null.
+struct FlatRange {
+  GlobalOp masters, gradients, moment1, moment2, ema, weights;
+};
+
+/// The flats' ranges in order, whole flats where they are no longer than one.
+llvm::SmallVector<FlatRange> makeRanges(StepBuilder &steps,
+                                        const TrainState &state);
 
 /// Makes the state of the trainable parameters that `model` reads, which then
 /// are members of @masters, and has the model read the low copies. Fails with

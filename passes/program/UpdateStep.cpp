@@ -18,13 +18,26 @@ static constexpr double growthSteps = 1000, leastScale = 1,
                         largestScale = 4294967296.0;
 
 namespace {
+/// Entries of the global `numbers`, what `prepare_update` tells `update`.
+enum class Number : int64_t {
+  Factor, // g / G; NaN: everything stays as it is
+  Beta1,
+  RestOfBeta1, // 1 − β1
+  Beta2,
+  RestOfBeta2,
+  Epsilon,
+  StepSize,       // lr / (1 − β1^a)
+  RootCorrection, // √(1 − β2^a)
+  Kept,           // 1 − lr · wd
+  Averaged,       // 1 − decay
+};
+
 class UpdateStep {
 public:
   UpdateStep(StepBuilder &steps, const TrainState &state,
              const UpdateGlobals &globals, bool scalesLoss)
       : steps(steps), builder(steps.getBuilder()), loc(steps.getLoc()),
-        state(state), globals(globals), scalesLoss(scalesLoss),
-        rows{state.elements / flatRow, flatRow} {}
+        state(state), globals(globals), scalesLoss(scalesLoss) {}
 
   void build();
 
@@ -53,25 +66,29 @@ private:
   Value compare(arith::CmpFPredicate predicate, Value a, Value b) {
     return arith::CmpFOp::create(builder, loc, predicate, a, b);
   }
-  Value hyper(Hyper which) {
-    return createSlice(builder, loc, steps.read(globals.hyper), 0,
-                       static_cast<int64_t>(which), 1);
+  Value entry(Value numbers, int64_t index) {
+    return createSlice(builder, loc, numbers, 0, index, 1);
   }
-  /// A flat as rows, which kernels share out.
+  Value hyper(Hyper which) {
+    return entry(steps.read(globals.hyper), static_cast<int64_t>(which));
+  }
+  /// A flat, or a range of one, as rows, which kernels share out.
   Value readRows(GlobalOp flat) {
-    return createReshape(builder, loc, steps.read(flat), rows);
+    int64_t elements = flat.getTensorType().getNumElements();
+    return createReshape(builder, loc, steps.read(flat),
+                         {elements / flatRow, flatRow});
   }
   void writeRows(Value value, GlobalOp flat) {
-    steps.write(createReshape(builder, loc, value, {state.elements}), flat);
-  }
-  /// A number [1] for every element of the flats.
-  Value spread(Value number) {
-    return createNumpyBroadcast(builder, loc, number, rows);
+    steps.write(
+        createReshape(builder, loc, value, flat.getTensorType().getShape()),
+        flat);
   }
   Value measureGradients(Value scale);
   Value chooseFactor(Value scale, Value norm);
   Value biasCorrection(Value beta, Value count);
-  void updateFlats(Value factor, Value isFinite, Value count);
+  Value gatherNumbers(Value factor, Value isFinite, Value count);
+  void buildPreparation();
+  void updateRange(const FlatRange &range);
   void updateLossScale(Value isFinite);
   Value count(GlobalOp global, Value condition);
 
@@ -81,7 +98,6 @@ private:
   const TrainState &state;
   const UpdateGlobals &globals;
   bool scalesLoss;
-  SmallVector<int64_t> rows;
 };
 } // namespace
 
@@ -116,33 +132,58 @@ Value UpdateStep::biasCorrection(Value beta, Value count) {
   return createCast(builder, loc, rest(power), builder.getF32Type());
 }
 
-void UpdateStep::updateFlats(Value factor, Value isFinite, Value count) {
+/// What all elements have in common, in the order of `Number`.
+Value UpdateStep::gatherNumbers(Value factor, Value isFinite, Value count) {
   Value beta1 = hyper(Hyper::Beta1), beta2 = hyper(Hyper::Beta2),
         rate = hyper(Hyper::LearningRate);
+  Value numbers[updateNumberCount];
+  auto set = [&](Number which, Value number) {
+    numbers[static_cast<size_t>(which)] = number;
+  };
+  Value none = splat(factor, std::numeric_limits<double>::quiet_NaN());
+  set(Number::Factor, select(isFinite, factor, none));
+  set(Number::Beta1, beta1);
+  set(Number::RestOfBeta1, rest(beta1));
+  set(Number::Beta2, beta2);
+  set(Number::RestOfBeta2, rest(beta2));
+  set(Number::Epsilon, hyper(Hyper::Epsilon));
   // lr m̂ / (√v̂ + ε) with all that is one number gathered in two.
-  Value rootCorrection = sqrt(biasCorrection(beta2, count));
-  Value stepSize = div(rate, biasCorrection(beta1, count));
-  Value kept = rest(mul(rate, hyper(Hyper::WeightDecay)));
-  Value averaged = rest(hyper(Hyper::EmaDecay));
+  set(Number::StepSize, div(rate, biasCorrection(beta1, count)));
+  set(Number::RootCorrection, sqrt(biasCorrection(beta2, count)));
+  set(Number::Kept, rest(mul(rate, hyper(Hyper::WeightDecay))));
+  set(Number::Averaged, rest(hyper(Hyper::EmaDecay)));
+  return tensor::ConcatOp::create(builder, loc, 0, numbers);
+}
 
-  Value p = readRows(state.masters), m = readRows(state.moment1),
-        v = readRows(state.moment2), e = readRows(state.ema);
-  Value g = mul(spread(factor), readRows(state.gradients));
-  Value newM = add(mul(spread(beta1), m), mul(spread(rest(beta1)), g));
-  Value newV = add(mul(spread(beta2), v), mul(spread(rest(beta2)), mul(g, g)));
-  Value root = add(div(sqrt(newV), spread(rootCorrection)),
-                   spread(hyper(Hyper::Epsilon)));
-  Value newP =
-      sub(mul(p, spread(kept)), mul(spread(stepSize), div(newM, root)));
-  Value newE = add(e, mul(spread(averaged), sub(newP, e)));
+void UpdateStep::updateRange(const FlatRange &range) {
+  Value p = readRows(range.masters), m = readRows(range.moment1),
+        v = readRows(range.moment2), e = readRows(range.ema);
+  auto each = [&](Number which) {
+    return createNumpyBroadcast(
+        builder, loc,
+        entry(steps.read(globals.numbers), static_cast<int64_t>(which)),
+        getTensorType(p).getShape());
+  };
+  Value g = mul(each(Number::Factor), readRows(range.gradients));
+  Value newM =
+      add(mul(each(Number::Beta1), m), mul(each(Number::RestOfBeta1), g));
+  Value newV = add(mul(each(Number::Beta2), v),
+                   mul(each(Number::RestOfBeta2), mul(g, g)));
+  Value root =
+      add(div(sqrt(newV), each(Number::RootCorrection)), each(Number::Epsilon));
+  Value newP = sub(mul(p, each(Number::Kept)),
+                   mul(each(Number::StepSize), div(newM, root)));
+  Value newE = add(e, mul(each(Number::Averaged), sub(newP, e)));
 
-  Value apply = spread(isFinite);
+  // A finite norm has finite gradients. Not by a number: every range has a
+  // condition of its own, which no kernel hands to another.
+  Value apply = compare(arith::CmpFPredicate::ORD, g, g);
   Value result = select(apply, newP, p);
-  writeRows(result, state.masters);
-  writeRows(select(apply, newM, m), state.moment1);
-  writeRows(select(apply, newV, v), state.moment2);
-  writeRows(select(apply, newE, e), state.ema);
-  if (GlobalOp low = state.weights)
+  writeRows(result, range.masters);
+  writeRows(select(apply, newM, m), range.moment1);
+  writeRows(select(apply, newV, v), range.moment2);
+  writeRows(select(apply, newE, e), range.ema);
+  if (GlobalOp low = range.weights)
     writeRows(
         createCast(builder, loc, result, low.getTensorType().getElementType()),
         low);
@@ -172,8 +213,8 @@ void UpdateStep::updateLossScale(Value isFinite) {
               globals.goodSteps);
 }
 
-void UpdateStep::build() {
-  steps.beginStep("update", "update");
+void UpdateStep::buildPreparation() {
+  steps.beginStep("prepare_update", "prepare_update");
   Value scale = hyper(Hyper::BatchPart);
   if (scalesLoss)
     scale = div(scale, steps.read(globals.lossScale));
@@ -184,13 +225,21 @@ void UpdateStep::build() {
       compare(arith::CmpFPredicate::OLT, norm,
               splat(norm, std::numeric_limits<double>::infinity()));
   Value done = count(globals.applied, isFinite);
-  updateFlats(chooseFactor(scale, norm), isFinite, done);
+  steps.write(gatherNumbers(chooseFactor(scale, norm), isFinite, done),
+              globals.numbers);
   steps.write(done, globals.applied);
   Value skipped = steps.read(globals.skipped);
   Value more = arith::AddIOp::create(builder, loc, skipped, splat(skipped, 1));
   steps.write(select(isFinite, skipped, more), globals.skipped);
   if (scalesLoss)
     updateLossScale(isFinite);
+}
+
+void UpdateStep::build() {
+  buildPreparation();
+  steps.beginStep("update", "update");
+  for (const FlatRange &range : makeRanges(steps, state))
+    updateRange(range);
 }
 
 void dit::buildUpdateStep(StepBuilder &steps, const TrainState &state,

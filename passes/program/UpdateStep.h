@@ -1,6 +1,6 @@
 //===- UpdateStep.h - AdamW, clipping and EMA -------------------*- C++ -*-===//
 //
-// The update of PyTorch's AdamW on whole flats, with G the sum of gradients:
+// The update of PyTorch's AdamW on the flats, with G the sum of gradients:
 //
 //   k   = 1 / (micro-batches · loss scale)
 //   n   = k ‖G‖,   g = k · min(1, clip / (n + 1e-6)) · G
@@ -11,6 +11,11 @@
 // where a counts the updates that were done, this one among them. A norm that
 // is not finite leaves everything as it was and counts in `skipped`; with fp16
 // it halves the loss scale, which doubles after 1000 clean steps.
+//
+// `prepare_update` computes n and everything else that is one number, `update`
+// the flats, range by range as the forward first reads them. What `update`
+// reads beyond the flats only `prepare_update` writes: it may run beside the
+// next micro-batch, whose hyper-parameters are other ones.
 //
 //===----------------------------------------------------------------------===//
 #ifndef PASSES_PROGRAM_UPDATESTEP_H
@@ -33,9 +38,14 @@ enum class Hyper : int64_t {
 };
 inline constexpr int64_t hyperCount = 8;
 
-/// The numbers that an update reads and writes, each a global of one element.
+/// Numbers that `prepare_update` hands to `update`.
+inline constexpr int64_t updateNumberCount = 10;
+
+/// The numbers that an update reads and writes; of one element unless it says
+/// otherwise.
 struct UpdateGlobals {
   GlobalOp hyper;        ///< fp32 [hyperCount]
+  GlobalOp numbers;      ///< fp32 [updateNumberCount], between the two steps
   GlobalOp lossScale;    ///< fp32
   GlobalOp goodSteps;    ///< i64
   GlobalOp applied;      ///< i64
@@ -43,8 +53,8 @@ struct UpdateGlobals {
   GlobalOp gradientNorm; ///< fp32, an output
 };
 
-/// Adds the step function `update`. `scalesLoss`: the loss scale is other than
-/// 1 and changes.
+/// Adds the step functions `prepare_update` and `update`. `scalesLoss`: the
+/// loss scale is other than 1 and changes.
 void buildUpdateStep(StepBuilder &steps, const TrainState &state,
                      const UpdateGlobals &globals, bool scalesLoss);
 

@@ -9,6 +9,8 @@
 #include "passes/program/Loss.h"
 #include "passes/program/UpdateStep.h"
 
+#include "llvm/ADT/StringSet.h"
+
 using namespace mlir;
 
 namespace dit {
@@ -18,28 +20,46 @@ namespace dit {
 
 using namespace dit;
 
-/// Memory of a flat global is used whole, or member by member.
+/// What a function uses of one flat global does not overlap: the whole, or
+/// members.
 static LogicalResult verifyFlats(func::FuncOp function,
                                  const SymbolTable &symbols) {
-  llvm::DenseMap<StringRef, Operation *> memberOf;
-  llvm::StringMap<Operation *> used;
+  struct Use {
+    GlobalOp global;
+    Operation *op; // the first one
+    int64_t begin;
+    bool isMember;
+  };
+  llvm::StringMap<SmallVector<Use>> uses; // by name of the flat
+  llvm::StringSet<> seen;
   for (Operation &op : function.getBody().front()) {
     auto name = op.getAttrOfType<FlatSymbolRefAttr>("global");
-    if (!isa<ReadOp, WriteOp>(op) || !name)
+    if (!isa<ReadOp, WriteOp>(op) || !name ||
+        !seen.insert(name.getValue()).second)
       continue;
-    used.try_emplace(name.getValue(), &op);
     auto global = symbols.lookup<GlobalOp>(name.getValue());
-    if (std::optional<StringRef> flat = global.getFlat())
-      memberOf.try_emplace(*flat, &op);
+    StringRef flat = global.getFlat().value_or(name.getValue());
+    uses[flat].push_back({global, &op,
+                          static_cast<int64_t>(global.getAt().value_or(0)),
+                          global.getFlat().has_value()});
   }
-  for (auto [flat, member] : memberOf)
-    if (Operation *whole = used.lookup(flat)) {
-      InFlightDiagnostic diagnostic = whole->emitOpError("uses @")
-                                      << flat << " whole, but a member of it "
-                                      << "is used by the same function";
-      diagnostic.attachNote(member->getLoc()) << "here: " << *member;
+  for (auto &[flat, inside] : uses) {
+    llvm::sort(inside, [](const Use &a, const Use &b) {
+      return std::pair(a.begin, a.isMember) < std::pair(b.begin, b.isMember);
+    });
+    for (auto [before, after] : llvm::zip(inside, llvm::drop_begin(inside))) {
+      GlobalOp first = before.global, second = after.global;
+      if (before.begin + first.getTensorType().getNumElements() <= after.begin)
+        continue;
+      InFlightDiagnostic diagnostic =
+          after.op->emitOpError("uses @")
+          << second.getSymName() << ", which overlaps @" << first.getSymName()
+          << " within @" << flat;
+      diagnostic.attachNote(before.op->getLoc())
+          << "which the same function uses here: " << *before.op;
       return diagnostic;
     }
+  }
   return success();
 }
 
@@ -171,29 +191,6 @@ static LogicalResult verifySampling(ModuleOp module,
   return success();
 }
 
-/// Members of flat globals follow each other without overlap.
-static LogicalResult verifyMembers(ModuleOp module) {
-  llvm::StringMap<SmallVector<GlobalOp>> members;
-  for (auto global : module.getOps<GlobalOp>())
-    if (std::optional<StringRef> flat = global.getFlat())
-      members[*flat].push_back(global);
-  for (auto &[flat, inside] : members) {
-    llvm::sort(inside,
-               [](GlobalOp a, GlobalOp b) { return *a.getAt() < *b.getAt(); });
-    for (auto [before, after] : llvm::zip(inside, llvm::drop_begin(inside)))
-      if (*GlobalOp(before).getAt() +
-              GlobalOp(before).getTensorType().getNumElements() >
-          *GlobalOp(after).getAt()) {
-        InFlightDiagnostic diagnostic =
-            GlobalOp(after).emitOpError("overlaps @")
-            << GlobalOp(before).getSymName() << " within @" << flat;
-        diagnostic.attachNote(GlobalOp(before).getLoc()) << "which is here";
-        return diagnostic;
-      }
-  }
-  return success();
-}
-
 /// The globals of plan.proto's `Training`, with their roles and types.
 static LogicalResult verifyTraining(ModuleOp module,
                                     const SymbolTable &symbols) {
@@ -260,8 +257,6 @@ struct VerifyProgram : dit::impl::VerifyProgramBase<VerifyProgram> {
     for (auto function : module.getOps<func::FuncOp>())
       if (failed(verifyStep(function, symbols)))
         return failure();
-    if (failed(verifyMembers(module)))
-      return failure();
     if (mode == "sample")
       return verifySampling(module, symbols);
     if (mode == "train")

@@ -120,9 +120,33 @@ llvm::Error Executor::enqueue(unsigned function) {
   return target.enqueue(**prepared.recorded);
 }
 
-llvm::Error Executor::start(unsigned function) {
+llvm::Error Executor::enqueueBoth(unsigned background, unsigned function) {
+  PreparedFunction &prepared = functions[function];
+  auto found = prepared.recordedBeside.find(background);
+  if (found == prepared.recordedBeside.end() && prepared.ran &&
+      functions[background].ran) {
+    std::vector<Command *> commands = functions[background].list();
+    size_t inBackground = commands.size();
+    llvm::append_range(commands, prepared.list());
+    llvm::Expected<std::unique_ptr<Command>> recorded =
+        target.record(commands, inBackground);
+    if (!recorded)
+      return recorded.takeError();
+    found =
+        prepared.recordedBeside.emplace(background, std::move(*recorded)).first;
+  }
+  if (found != prepared.recordedBeside.end() && found->second)
+    return target.enqueue(*found->second);
+  if (llvm::Error error = enqueue(background))
+    return error;
+  return enqueue(function);
+}
+
+llvm::Error Executor::start(unsigned function,
+                            std::optional<unsigned> background) {
   ++started;
-  if (llvm::Error error = enqueue(function))
+  if (llvm::Error error =
+          background ? enqueueBoth(*background, function) : enqueue(function))
     return error;
   // A recorded function is one command; of one that is not, what is left when
   // the wait ends is less.

@@ -7,6 +7,7 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -43,7 +44,11 @@ public:
   /// Has the device run a function after those before, and comes back while it
   /// does: where the device works on its own, a few functions are under way and
   /// it never waits for the host. Errors may be of any of these.
-  llvm::Error start(unsigned function);
+  ///
+  /// `background` is a function that runs first: a device that works on its own
+  /// does it beside as much of `function` as does not need it.
+  llvm::Error start(unsigned function,
+                    std::optional<unsigned> background = std::nullopt);
 
   /// Waits until all that was started is done.
   llvm::Error finish();
@@ -68,6 +73,7 @@ private:
       : view(view), target(target) {}
   llvm::Error prepare();
   llvm::Error enqueue(unsigned function);
+  llvm::Error enqueueBoth(unsigned background, unsigned function);
   llvm::Error enqueueDirectly(unsigned function);
   llvm::Error runTimed(unsigned function, Timeline &timeline);
 
@@ -76,6 +82,8 @@ private:
     std::vector<std::unique_ptr<Command>> commands;
     // All of them in one, null where the device does not record; empty before.
     std::optional<std::unique_ptr<Command>> recorded;
+    // The same with another function in the background, by its number.
+    std::map<unsigned, std::unique_ptr<Command>> recordedBeside;
     bool ran = false;
 
     std::vector<Command *> list() const;

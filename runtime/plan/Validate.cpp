@@ -196,7 +196,7 @@ checkOverlap(llvm::SmallVectorImpl<const proto::Global *> &globals) {
 
 static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
   llvm::StringSet<> names;
-  llvm::SmallVector<const proto::Global *> allocated, members;
+  llvm::SmallVector<const proto::Global *> allocated, members, ofModel;
   for (const proto::Global &global : plan.globals()) {
     if (global.name().empty() || !names.insert(global.name()).second)
       return malformed("the name of global " + quoted(global.name()) +
@@ -207,12 +207,16 @@ static llvm::Error checkGlobals(const proto::Plan &plan, uint64_t weightBytes) {
       (global.flat().empty() ? allocated : members).push_back(&global);
   }
   // A member is looked up by name, once all types and names are known.
-  for (const proto::Global *member : members)
+  for (const proto::Global *member : members) {
     if (llvm::Error error = checkMember(plan, *member))
       return within(std::move(error), "global " + quoted(member->name()));
+    if (member->pieces_size())
+      ofModel.push_back(member);
+  }
   if (llvm::Error error = checkOverlap(allocated))
     return error;
-  return checkOverlap(members);
+  // Others may: ranges of a flat are members too.
+  return checkOverlap(ofModel);
 }
 
 static llvm::Error checkInterface(const proto::Plan &plan) {
@@ -392,8 +396,8 @@ static llvm::Error checkFunctions(const proto::Plan &plan) {
     return malformed("a sample plan without a function for step 'sample_step' "
                      "or 'sample_step_single'");
   if (plan.mode() == "train")
-    for (const char *step :
-         {"train_init", "accumulate_first", "accumulate", "update"})
+    for (const char *step : {"train_init", "accumulate_first", "accumulate",
+                             "prepare_update", "update"})
       if (!steps.contains(step))
         return malformed(llvm::Twine("a train plan without a function for "
                                      "step '") +

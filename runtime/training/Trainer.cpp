@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 using namespace dit;
 using namespace dit::runtime;
@@ -60,6 +61,7 @@ llvm::Error Trainer::findSteps() {
   init = *executor->findStep("train_init");
   accumulateFirst = *executor->findStep("accumulate_first");
   accumulate = *executor->findStep("accumulate");
+  prepareUpdate = *executor->findStep("prepare_update");
   update = *executor->findStep("update");
   evaluation = executor->findStep("evaluate");
   if (options.globalBatch < batch() || options.globalBatch % batch() != 0)
@@ -105,10 +107,12 @@ llvm::Expected<Trainer> Trainer::create(Executor &executor,
 
 llvm::Error Trainer::initialise() {
   skippedBefore = 0;
+  isUpdateDue = false;
   return executor->run(init);
 }
 
 llvm::Error Trainer::restore(const TrainingState &state) {
+  isUpdateDue = false;
   if (llvm::Error error =
           state.restore(*executor, [&] { return executor->run(init); }))
     return error;
@@ -130,7 +134,7 @@ uint64_t Trainer::flops() const {
     return sum;
   };
   return of(accumulateFirst) + (microBatches() - 1) * of(accumulate) +
-         of(update);
+         of(prepareUpdate) + of(update);
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,10 +247,26 @@ llvm::Error Trainer::readLosses(const Batch &batch, int64_t count,
   return llvm::Error::success();
 }
 
-/// Has the device run a function; the host goes on unless it is being timed.
-static llvm::Error start(Executor &executor, unsigned function,
-                         Timeline *timeline) {
-  return timeline ? executor.run(function, timeline) : executor.start(function);
+/// Does what is left of the last step.
+llvm::Error Trainer::finishUpdate() {
+  if (!isUpdateDue)
+    return llvm::Error::success();
+  isUpdateDue = false;
+  return executor->run(update);
+}
+
+/// Has the device run a micro-batch, and what is left of the last step; the
+/// host goes on unless it is being timed.
+llvm::Error Trainer::startMicroBatch(bool isFirst, Timeline *timeline) {
+  unsigned function = isFirst ? accumulateFirst : accumulate;
+  bool updates = std::exchange(isUpdateDue, false);
+  if (!timeline)
+    return executor->start(function,
+                           updates ? std::optional(update) : std::nullopt);
+  if (updates)
+    if (llvm::Error error = executor->run(update, timeline))
+      return error;
+  return executor->run(function, timeline);
 }
 
 llvm::Expected<StepResult>
@@ -262,22 +282,23 @@ Trainer::step(int64_t step, BatchSource &source, Timeline *timeline,
       return given.takeError();
     if (llvm::Error error = writeBatch(*given))
       return std::move(error);
-    if (llvm::Error error =
-            start(*executor, i ? accumulate : accumulateFirst, timeline))
+    if (llvm::Error error = startMicroBatch(i == 0, timeline))
       return std::move(error);
     bool last = i + 1 == microBatches();
     if (last && beforeUpdate)
       if (llvm::Error error = beforeUpdate())
         return std::move(error);
-    // The update does not wait until the host has seen the losses.
+    // Does not wait until the host has seen the losses.
     if (last)
-      if (llvm::Error error = start(*executor, update, timeline))
+      if (llvm::Error error = timeline ? executor->run(prepareUpdate, timeline)
+                                       : executor->start(prepareUpdate))
         return std::move(error);
     if (llvm::Error error = readLosses(*given, batch(), result, samples))
       return std::move(error);
   }
   if (llvm::Error error = executor->finish())
     return std::move(error);
+  isUpdateDue = true;
   result.mse /= static_cast<double>(samples);
   result.vb /= static_cast<double>(samples);
 
@@ -357,6 +378,8 @@ Trainer::evaluate(BatchSource &source, int64_t count,
   if (!evaluation)
     return failure(Exit::Unsupported,
                    "--eval-every: the plan has no step 'evaluate'");
+  if (llvm::Error error = finishUpdate())
+    return std::move(error);
   // The averages take the place of the weights for a while.
   llvm::Expected<std::vector<uint8_t>> ema =
       readWhole(*executor, training->ema());

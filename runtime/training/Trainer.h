@@ -2,7 +2,9 @@
 //
 //   once        tables and constants; train_init, or a checkpoint's state
 //   each step   hyper-parameters; for each micro-batch its inputs, then
-//               accumulate_first or accumulate; update
+//               accumulate_first or accumulate; prepare_update
+//   afterwards  update, which a GPU does beside the next step's forward; before
+//               anything else that needs it, on its own
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_RUNTIME_TRAINING_TRAINER_H
@@ -66,11 +68,15 @@ public:
 
   /// Copies the state, for a checkpoint.
   llvm::Expected<std::shared_ptr<const TrainingState>> copyState() {
+    if (llvm::Error error = finishUpdate())
+      return std::move(error);
     return TrainingState::copy(*executor, *flats);
   }
 
   /// The averaged weights as a file's tensors.
   llvm::Expected<TensorFile> averages() {
+    if (llvm::Error error = finishUpdate())
+      return std::move(error);
     return TrainingState::averages(*executor, *flats);
   }
 
@@ -79,6 +85,10 @@ public:
   llvm::Expected<StepResult>
   step(int64_t step, BatchSource &source, Timeline *timeline = nullptr,
        llvm::function_ref<llvm::Error()> beforeUpdate = nullptr);
+
+  /// Does what is left of the last step: before the globals are read by anyone
+  /// else.
+  llvm::Error finishUpdate();
 
   /// The gradients of the last step as a file's tensors, their mean over the
   /// micro-batches, without the loss scale.
@@ -107,6 +117,7 @@ private:
   llvm::Error writeNumber(const std::string &global, int64_t value);
   llvm::Error writeDropout(double probability);
   llvm::Error writeHyper(int64_t step);
+  llvm::Error startMicroBatch(bool isFirst, Timeline *timeline);
   template <typename T>
   llvm::Expected<std::vector<T>> readValues(const std::string &global);
   llvm::Expected<std::optional<std::pair<double, double>>>
@@ -117,7 +128,9 @@ private:
   TrainerOptions options;
   const proto::Training *training;
   std::unique_ptr<FlatParameters> flats;
-  unsigned init = 0, accumulateFirst = 0, accumulate = 0, update = 0;
+  unsigned init = 0, accumulateFirst = 0, accumulate = 0, prepareUpdate = 0,
+           update = 0;
+  bool isUpdateDue = false; // of the last step
   std::optional<unsigned> evaluation;
   int64_t skippedBefore = 0;
 };

@@ -136,8 +136,30 @@ extern "C" void train_start(void *const *operands, int64_t, int64_t) {
   *static_cast<float *>(operands[5]) = 1;
 }
 
+/// What is one number. operands: gradients, hyper, numbers, applied, skipped,
+/// gradient_norm; numbers are hyper and applied, with the gradients' factor,
+/// 0 where all stays as it is, in place of the norm to clip at.
+extern "C" void train_prepare(void *const *operands, int64_t, int64_t) {
+  const float *gradients = static_cast<const float *>(operands[0]);
+  const float *hyper = static_cast<const float *>(operands[1]);
+  float *numbers = static_cast<float *>(operands[2]);
+  int64_t *applied = static_cast<int64_t *>(operands[3]);
+  int64_t *skipped = static_cast<int64_t *>(operands[4]);
+  float *norm = static_cast<float *>(operands[5]);
+  float sum = 0;
+  for (int i = 0; i != 128; ++i)
+    sum += gradients[i] * hyper[3] * gradients[i] * hyper[3];
+  *norm = std::sqrt(sum);
+  bool isFinite = *norm <= 3e38f;
+  ++*(isFinite ? applied : skipped);
+  std::memcpy(numbers, hyper, 8 * sizeof(float));
+  bool clips = hyper[1] > 0 && *norm > hyper[1];
+  numbers[1] = !isFinite ? 0 : clips ? hyper[3] * hyper[1] / *norm : hyper[3];
+  numbers[8] = *applied;
+}
+
 /// AdamW and averages. operands: masters, gradients, ema, moment1, moment2,
-/// hyper, applied, skipped, gradient_norm.
+/// numbers.
 extern "C" void train_update(void *const *operands, int64_t, int64_t) {
   float *masters = static_cast<float *>(operands[0]);
   const float *gradients = static_cast<const float *>(operands[1]);
@@ -145,21 +167,9 @@ extern "C" void train_update(void *const *operands, int64_t, int64_t) {
   float *moment1 = static_cast<float *>(operands[3]);
   float *moment2 = static_cast<float *>(operands[4]);
   const float *hyper = static_cast<const float *>(operands[5]);
-  int64_t *applied = static_cast<int64_t *>(operands[6]);
-  int64_t *skipped = static_cast<int64_t *>(operands[7]);
-  float *norm = static_cast<float *>(operands[8]);
-  float sum = 0;
-  for (int i = 0; i != 128; ++i)
-    sum += gradients[i] * hyper[3] * gradients[i] * hyper[3];
-  *norm = std::sqrt(sum);
-  if (!(*norm <= 3e38f)) {
-    ++*skipped;
+  float scale = hyper[1], steps = hyper[8];
+  if (scale == 0)
     return;
-  }
-  float scale = hyper[3];
-  if (hyper[1] > 0 && *norm > hyper[1])
-    scale *= hyper[1] / *norm;
-  float steps = ++*applied;
   for (int i = 0; i != 128; ++i) {
     float g = gradients[i] * scale;
     masters[i] *= 1 - hyper[0] * hyper[4];

@@ -330,6 +330,7 @@ HandPlan dit::test::makeTrainPlan() {
   unsigned useGiven = input("use_given", proto::I64, {1});
   unsigned drop = input("drop", proto::F32, {1});
   unsigned hyper = input("hyper", proto::F32, {8});
+  unsigned numbers = add("numbers", Global::STATE, proto::F32, {9});
   unsigned diffusion = named(
       "diffusion", add("diffusion", Global::TABLE, proto::F32, {1000, 5}));
   unsigned mse = named("mse", add("mse", Global::OUTPUT, proto::F32, {batch}));
@@ -369,9 +370,10 @@ HandPlan dit::test::makeTrainPlan() {
            {masters, ema, moment1, moment2, applied, lossScale});
   function("accumulate_first", "train_first", micro);
   function("accumulate", "train_more", micro);
+  function("prepare_update", "train_prepare",
+           {gradients, hyper, numbers, applied, skipped, norm});
   function("update", "train_update",
-           {masters, gradients, ema, moment1, moment2, hyper, applied, skipped,
-            norm});
+           {masters, gradients, ema, moment1, moment2, numbers});
   function("evaluate", "train_evaluate", micro);
   return hand;
 }

@@ -39,7 +39,7 @@ constexpr const char *model = R"(
 /// Elements of the flats: 176, in multiples of a row.
 constexpr int64_t elements = flatRow;
 
-/// A step function whose writes can be seen.
+/// Step functions whose writes can be seen.
 class UpdateStepTest : public testing::Test {
 protected:
   void build(StringRef precision) {
@@ -55,9 +55,11 @@ protected:
     manager.addPass(createProgramTrain());
     manager.addPass(createVerifyProgram());
     ASSERT_TRUE(succeeded(manager.run(*module)));
-    function = findFunction(*module, "update");
-    ASSERT_TRUE(function);
-    returnWrites();
+    for (const char *name : {"prepare_update", "update"}) {
+      functions.push_back(findFunction(*module, name));
+      ASSERT_TRUE(functions.back());
+      written.push_back(returnWrites(functions.back()));
+    }
 
     RandomNumbers random(5);
     globals["masters"] = random.draw(elements, -1, 1);
@@ -80,12 +82,14 @@ protected:
     globals["hyper"][static_cast<size_t>(which)] = value;
   }
 
-  /// Runs the step: what it writes is what globals are afterwards.
+  /// Runs the steps: what they write is what globals are afterwards.
   void run() {
-    std::vector<Numbers> results = evaluate(function, {}, globals);
-    ASSERT_EQ(results.size(), written.size());
-    for (auto [name, numbers] : llvm::zip(written, results))
-      globals[name] = numbers;
+    for (auto [function, names] : llvm::zip(functions, written)) {
+      std::vector<Numbers> results = evaluate(function, {}, globals);
+      ASSERT_EQ(results.size(), names.size());
+      for (auto [name, numbers] : llvm::zip(names, results))
+        globals[name] = numbers;
+    }
   }
 
   /// What AdamW makes of `globals`, with gradients times `factor`.
@@ -124,13 +128,14 @@ protected:
 
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
-  func::FuncOp function;
-  std::vector<std::string> written;
+  std::vector<func::FuncOp> functions;
+  std::vector<std::vector<std::string>> written; // by each
   GlobalNumbers globals;
 
 private:
   /// Makes results of what is written, which the evaluator can tell.
-  void returnWrites() {
+  std::vector<std::string> returnWrites(func::FuncOp function) {
+    std::vector<std::string> written;
     Operation *end = function.getBody().front().getTerminator();
     SmallVector<Type> types;
     for (auto write : llvm::make_early_inc_range(function.getOps<WriteOp>())) {
@@ -140,6 +145,7 @@ private:
       write.erase();
     }
     function.setType(FunctionType::get(&context, {}, types));
+    return written;
   }
 };
 

@@ -77,9 +77,21 @@ func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>
 // CHECK-NOT: gradient
 // CHECK: return
 
-// CHECK-LABEL: func.func @update()
+// CHECK-LABEL: func.func @prepare_update()
 // CHECK: %[[N:.*]] = dit.read @gradients
 // CHECK: dit.reduce sum
+// CHECK: %[[NORM:.*]] = arith.mulf
+// CHECK: dit.write %[[NORM]], @gradient_norm
+// CHECK: %[[FINITE:.*]] = arith.cmpf olt, %[[NORM]]
+// CHECK: arith.select %[[FINITE]], %{{.*}}, %{{.*}} : tensor<1xi1>, tensor<1xf32>
+// CHECK: %[[NUMBERS:.*]] = tensor.concat dim(0)
+// CHECK: dit.write %[[NUMBERS]], @update_numbers
+// CHECK-NOT: dit.write %{{.*}}, @loss_scale
+
+// What the update reads of one number is of the step before: hyper-parameters
+// may be those of the next one by now.
+// CHECK-LABEL: func.func @update()
+// CHECK-NOT: dit.read @hyper
 // CHECK: %[[ALL:.*]] = dit.read @masters
 // CHECK: %[[P:.*]] = tensor.expand_shape %[[ALL]] {{.*}} into tensor<1x4096xf32>
 // CHECK: %[[NEW:.*]] = arith.select %{{.*}}, %{{.*}}, %[[P]]
@@ -87,4 +99,4 @@ func.func @forward(%x: tensor<2x1x4x4xf32>, %t: tensor<2xi64>, %y: tensor<2xi64>
 // CHECK: dit.write %[[FLAT]], @masters
 // CHECK: %[[LOW:.*]] = arith.truncf %[[NEW]] : tensor<1x4096xf32> to tensor<1x4096xbf16>
 // CHECK: dit.write %{{.*}}, @weights
-// CHECK-NOT: dit.write %{{.*}}, @loss_scale
+// CHECK-NOT: dit.read @hyper

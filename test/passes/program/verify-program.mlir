@@ -85,12 +85,12 @@ module attributes {dit.mode = "train", dit.training = {batch = 1 : i64}} {}
 
 module attributes {dit.mode = "train"} {
   dit.global @flat state : tensor<128xf32>
-  dit.global @a state : tensor<8xf32> within @flat at 0
+  dit.global @a state : tensor<8xf32> within @flat at 64
   func.func @run() attributes {dit.step = "update"} {
-    // expected-error@+1 {{uses @flat whole, but a member of it is used by the same function}}
+    // expected-note@+1 {{which the same function uses here}}
     %x = dit.read @flat : tensor<128xf32>
     dit.write %x, @flat : tensor<128xf32>
-    // expected-note@+1 {{here}}
+    // expected-error@+1 {{uses @a, which overlaps @flat within @flat}}
     %a = dit.read @a : tensor<8xf32>
     return
   }
@@ -98,10 +98,22 @@ module attributes {dit.mode = "train"} {
 
 // -----
 
+// Members may overlap where no function uses both.
 module attributes {dit.mode = "train"} {
   dit.global @flat state : tensor<256xf32>
-  // expected-error@+1 {{overlaps @b within @flat}}
   dit.global @a state : tensor<8xf32> within @flat at 128
-  // expected-note@+1 {{which is here}}
   dit.global @b state : tensor<80xf32> within @flat at 64
+  dit.global @c state : tensor<64xf32> within @flat at 192
+  func.func @apart() attributes {dit.step = "accumulate"} {
+    %b = dit.read @b : tensor<80xf32>
+    %c = dit.read @c : tensor<64xf32>
+    return
+  }
+  func.func @run() attributes {dit.step = "update"} {
+    // expected-error@+1 {{uses @a, which overlaps @b within @flat}}
+    %a = dit.read @a : tensor<8xf32>
+    // expected-note@+1 {{which the same function uses here}}
+    %b = dit.read @b : tensor<80xf32>
+    return
+  }
 }

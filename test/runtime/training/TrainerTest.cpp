@@ -89,6 +89,7 @@ struct Loaded {
   }
 
   std::vector<float> values(const char *name) {
+    llvm::cantFail(trainer.finishUpdate());
     std::vector<uint8_t> bytes = llvm::cantFail(readWhole(*executor, name));
     std::vector<float> result(bytes.size() / 4);
     std::memcpy(result.data(), bytes.data(), bytes.size());

@@ -26,6 +26,8 @@ static bool holds(arith::CmpFPredicate predicate, double a, double b) {
     return a <= b;
   case arith::CmpFPredicate::OEQ:
     return a == b;
+  case arith::CmpFPredicate::ORD:
+    return !std::isnan(a) && !std::isnan(b);
   default:
     ADD_FAILURE() << "an unknown comparison of floats";
     return false;
