@@ -364,9 +364,11 @@ CudaDevice::record(llvm::ArrayRef<Command *> commands, size_t background) {
   if (eachAlone || commands.empty())
     return nullptr;
   std::vector<CudaCommand *> list = asCudaCommands(commands);
+  // What does not train is a chain: branches were measured to gain nothing.
+  bool hasBranches = plan().mode() == "train" && !kernels.anyOverlaps();
   llvm::Expected<std::unique_ptr<CudaCommand>> graph =
-      kernels.anyOverlaps() ? captureCommands(*context, list)
-                            : captureBranches(*context, list, background);
+      hasBranches ? captureBranches(*context, list, background)
+                  : captureCommands(*context, list);
   if (!graph)
     return graph.takeError();
   return std::move(*graph);

@@ -225,6 +225,54 @@ TEST_F(CudaDeviceTest, KernelsThatWaitThemselves) {
   }
 }
 
+/// Commands on branches, and others in the background: what they touch is used
+/// in order.
+TEST_F(CudaDeviceTest, BranchesAndABackground) {
+  constexpr int64_t count = 1 << 20;
+  constexpr int ranges = 5, runs = 6;
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  unsigned axpy = plan.addKernel("axpy", 128);
+  plan.metadata().mutable_kernels(axpy)->set_results(1);
+  unsigned x = plan.addGlobal("x", F32, {count});
+  unsigned y = plan.addGlobal("y", F32, {count});
+  std::vector<unsigned> w;
+  for (int i = 0; i != ranges; ++i)
+    w.push_back(plan.addGlobal("w" + std::to_string(i), F32, {count}));
+  // First the background, with the builder of the plan's only function.
+  for (unsigned range : w)
+    plan.addLaunch(axpy, count / 128, {plan.place(x), plan.place(range)});
+  proto::Function background = plan.metadata().functions(0);
+  background.set_name("background");
+  background.set_step("background");
+  plan.metadata().mutable_functions(0)->clear_instructions();
+  for (unsigned range : w)
+    plan.addLaunch(axpy, count / 128, {plan.place(range), plan.place(y)});
+  *plan.metadata().add_functions() = background;
+  Executor *made = loaded(plan);
+  ASSERT_NE(made, nullptr);
+  Executor &executor = *made;
+  // Branches are for steps of training; as such the plan would need more.
+  plan.metadata().set_mode("train");
+  std::vector<float> values = randomValues(F32, count, 8);
+  writeValues(executor, x, values);
+  for (unsigned global : {y, w[0], w[1], w[2], w[3], w[4]})
+    writeValues(executor, global, std::vector<float>(count));
+  for (int run = 0; run != runs; ++run)
+    ASSERT_FALSE(static_cast<bool>(executor.start(0, 1)));
+  ASSERT_FALSE(static_cast<bool>(executor.finish()));
+  std::vector<float> sums = readValues(executor, y);
+  for (int64_t i = 0; i != count; ++i) {
+    float sum = 0, range = 0;
+    for (int run = 0; run != runs; ++run) {
+      range = std::fma(2.0f, values[i], range);
+      for (int j = 0; j != ranges; ++j)
+        sum = std::fma(2.0f, range, sum);
+    }
+    ASSERT_EQ(sums[i], sum) << i;
+  }
+}
+
 TEST_F(CudaDeviceTest, SharedMemoryBeyondTheDefault) {
   constexpr int64_t count = 16384;
   CudaPlan plan;
