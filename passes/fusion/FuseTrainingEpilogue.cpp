@@ -83,26 +83,36 @@ private:
 void TrainingEpilogues::visit(GeluOp op) {
   Value low = getWidened(op.getInput());
   MatmulOp matmul = low ? getProduct(low) : MatmulOp();
-  if (!matmul || op.getApproximate() != Approximate::Tanh || !takesAux(matmul))
+  arith::TruncFOp rounding =
+      low ? getRounding(op, low.getType()) : arith::TruncFOp();
+  if (!rounding || !matmul || op.getApproximate() != Approximate::Tanh ||
+      !takesAux(matmul))
     return;
   bool isKept = llvm::any_of(op.getInput().getUsers(), [](Operation *user) {
     return isa<GeluGradOp>(user);
   });
-  arith::TruncFOp rounding = getRounding(op, low.getType());
-  if (!isKept || !rounding || op->hasAttr(DitDialect::rerunAttrName))
+  // The gradient has a value before GELU that was computed again.
+  bool isDropped = op->hasAttr(DitDialect::rerunAttrName) && low.hasOneUse() &&
+                   op.getInput().hasOneUse();
+  if (!isKept && !isDropped)
     return;
-  fused(op, "gelu_tanh, and the value before it,");
+  fused(op, isKept ? "gelu_tanh, and the value before it," : "gelu_tanh");
   OpBuilder builder(matmul);
   auto made = MatmulOp::create(
-      builder, matmul.getLoc(), low.getType(), /*saved=*/low.getType(),
-      matmul.getLhs(), matmul.getRhs(), matmul.getBias(), /*gate=*/Value(),
+      builder, matmul.getLoc(), low.getType(),
+      /*saved=*/isKept ? low.getType() : Type(), matmul.getLhs(),
+      matmul.getRhs(), matmul.getBias(), /*gate=*/Value(),
       /*residual=*/Value(), /*aux=*/Value(), /*transpose_lhs=*/false,
       matmul.getTransposeRhs(), Activation::GeluTanh);
-  Operation *producer = low.getDefiningOp();
-  low.replaceAllUsesWith(made.getSaved());
+  Operation *widened = op.getInput().getDefiningOp(),
+            *producer = low.getDefiningOp();
   rounding.replaceAllUsesWith(made.getResult());
   rounding.erase();
   op.erase();
+  if (isKept)
+    low.replaceAllUsesWith(made.getSaved());
+  else
+    widened->erase();
   if (producer != matmul)
     producer->erase();
   matmul.erase();
@@ -114,13 +124,16 @@ void TrainingEpilogues::visit(GeluGradOp op) {
   auto matmul = cotangent ? cotangent.getDefiningOp<MatmulOp>() : MatmulOp();
   if (!input || !matmul || op.getApproximate() != Approximate::Tanh ||
       input.getType() != cotangent.getType() || !takesAux(matmul) ||
-      matmul.getBias() || !isBefore(input, matmul))
+      matmul.getBias())
     return;
   arith::TruncFOp rounding = getRounding(op, input.getType());
   Operation *widened = op.getCotangent().getDefiningOp();
   if (!rounding || !cotangent.hasOneUse() || !widened->hasOneUse())
     return;
   fused(op, "the gradient of gelu_tanh");
+  // A value that is computed again may come behind the product.
+  if (!isBefore(input, matmul))
+    matmul->moveBefore(op);
   matmul.getAuxMutable().assign(input);
   matmul.setActivation(Activation::GeluTanhGrad);
   rounding.replaceAllUsesWith(matmul.getResult());

@@ -95,7 +95,10 @@ def FuseTrainingEpilogue : Dit_FusionPass<"dit-fuse-training-epilogue"> {
     Both may then work on the product before it is rounded (%l, %p): the one
     place where a rounding is left out, as the library does. Only where columns
     are a multiple of 8, in 16 bits, and where the gradient reads the value
-    before GELU. Only for GPUs, in training, before dit-fuse-epilogue.
+    before GELU. A GELU that the gradient computes again (`dit.rerun`) goes into
+    its product too, without the value before it; what is made of a kept value
+    the second time is then of the rounded one. Only for GPUs, in training,
+    before dit-fuse-epilogue.
   }];
   let options = [Dit_ReportOption];
 }
@@ -144,8 +147,9 @@ def FuseEpilogue : Dit_FusionPass<"dit-fuse-epilogue"> {
     dit-form-kernels, which would put them into the next kernel or one of their
     own. A library's GEMM (`library`: cuBLASLt's on GPUs) has GELU's tanh form
     alone; other activations are kernels then. So are those that the gradient
-    computes again, for both must have the same bits: dit-recompute-activations
-    marks them `dit.rerun`, and the marks end here.
+    computes again and no pass before put into a GEMM, for both must have the
+    same bits: dit-recompute-activations marks them `dit.rerun`, and the marks end
+    here.
   }];
   let options = [
     Dit_ReportOption,

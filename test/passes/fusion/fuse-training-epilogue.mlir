@@ -104,15 +104,61 @@ func.func @wide(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %c: tensor<4x16xf32>)
   return %g, %d : tensor<4x16xf32>, tensor<4x16xf32>
 }
 
-// What is computed twice must be the same bits: the second time is a kernel.
+// The value before GELU is made again, for the gradient: the first GEMM does not
+// store it, the second one does.
 // CHECK-LABEL: @computed_twice
-func.func @computed_twice(%x: !x, %w: !w, %c: !wide) -> (!low, !wide) {
-  // CHECK-NOT: activation
+func.func @computed_twice(%x: !x, %again: !x, %w: !w, %c: !wide) -> (!low, !low, !wide) {
+  // CHECK: %[[R:.*]] = dit.matmul %{{.*}}, %{{.*}} activation = gelu_tanh {transpose_rhs} : {{.*}} -> tensor<8x64x768xbf16>{{$}}
+  // CHECK-NEXT: %[[S:.*]], %[[L:.*]] = dit.matmul {{.*}} activation = gelu_tanh {transpose_rhs} : {{.*}} saved tensor<8x64x768xbf16>
+  // CHECK-NEXT: %[[E:.*]] = arith.extf %[[L]]
+  // CHECK-NEXT: %[[D:.*]] = dit.gelu_grad %[[E]]
+  // CHECK-NEXT: return %[[R]], %[[S]], %[[D]]
+  %l = dit.matmul %x, %w {transpose_rhs} : !x, !w -> !low
+  %e = arith.extf %l : !low to !wide
+  // expected-remark @+1 {{fused gelu_tanh into the GEMM}}
+  %g = dit.gelu %e approximate = tanh {dit.rerun} : !wide
+  %r = arith.truncf %g : !wide to !low
+  %m = dit.matmul %again, %w {transpose_rhs} : !x, !w -> !low
+  %f = arith.extf %m : !low to !wide
+  // expected-remark @+1 {{fused gelu_tanh, and the value before it, into the GEMM}}
+  %h = dit.gelu %f approximate = tanh {dit.rerun} : !wide
+  %s = arith.truncf %h : !wide to !low
+  %d = dit.gelu_grad %f, %c approximate = tanh : !wide
+  return %r, %s, %d : !low, !low, !wide
+}
+
+// GELU alone is made again, of the value before it, which is kept: by a kernel.
+// CHECK-LABEL: @made_of_a_kept_value
+func.func @made_of_a_kept_value(%x: !x, %w: !w, %c: !wide, %dy: !x) -> (!low, !low, !wide) {
+  // CHECK: %[[R:.*]], %[[L:.*]] = dit.matmul {{.*}} activation = gelu_tanh {{.*}} saved
+  // CHECK: %[[K:.*]] = dit.after %[[L]]
   // CHECK: dit.gelu %
   %l = dit.matmul %x, %w {transpose_rhs} : !x, !w -> !low
   %e = arith.extf %l : !low to !wide
+  // expected-remark @+1 {{fused gelu_tanh, and the value before it, into the GEMM}}
   %g = dit.gelu %e approximate = tanh {dit.rerun} : !wide
   %r = arith.truncf %g : !wide to !low
+  %k = dit.after %l, %dy : !low, !x
+  %f = arith.extf %k : !low to !wide
+  %h = dit.gelu %f approximate = tanh {dit.rerun} : !wide
+  %s = arith.truncf %h : !wide to !low
   %d = dit.gelu_grad %e, %c approximate = tanh : !wide
-  return %r, %d : !low, !wide
+  return %r, %s, %d : !low, !low, !wide
+}
+
+// The product waits for the value before GELU that it multiplies with.
+// CHECK-LABEL: @product_comes_first
+// CHECK-SAME: %[[X:[^:]*]]: tensor<8x64x192xbf16>, %[[W:[^:]*]]: tensor<768x192xbf16>
+func.func @product_comes_first(%x: !x, %w: !w, %dy: !x, %v: !v) -> !low {
+  // CHECK: %[[L:.*]] = dit.matmul %[[X]], %[[W]]
+  // CHECK: %[[D:.*]] = dit.matmul %{{.*}}, %{{.*}} aux %[[L]] activation = gelu_tanh_grad
+  // CHECK-NEXT: return %[[D]]
+  %p = dit.matmul %dy, %v : !x, !v -> !low
+  %l = dit.matmul %x, %w {transpose_rhs} : !x, !w -> !low
+  %e = arith.extf %l : !low to !wide
+  %c = arith.extf %p : !low to !wide
+  // expected-remark @+1 {{fused the gradient of gelu_tanh into the GEMM}}
+  %d = dit.gelu_grad %e, %c approximate = tanh : !wide
+  %n = arith.truncf %d : !wide to !low
+  return %n : !low
 }
