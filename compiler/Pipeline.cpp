@@ -193,13 +193,15 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     }
     functions->addPass(createFormKernels({.report = report}));
     functions->addPass(createHoistReductions());
-    // GPU libraries have no gates, and no packed weights.
-    if (!options.isForGpu)
-      functions->addPass(createFuseGatedResidual({.report = report}));
+    // GPU libraries have no gates; what training sums is for them.
+    if (!options.isForGpu || options.mode == Mode::Train)
+      functions->addPass(createFuseGatedResidual(
+          {.report = report, .library = options.isForGpu}));
     functions->addPass(createVerifyFused());
     return;
   }
   case Phase::Lowering:
+    // GPU libraries have no packed weights.
     if (!options.isForGpu)
       manager.addPass(createPackWeights());
     manager.addPass(createMaterializeViews({.report = report}));

@@ -92,24 +92,32 @@ static Value cloneOutside(OpBuilder &builder, KernelOp kernel, Value value) {
   return builder.clone(*op, mapping)->getResult(0);
 }
 
-/// Why the GEMM cannot do it; empty where it can.
-static StringRef findObstacle(KernelOp kernel, const GatedResidual &found,
-                              MatmulOp matmul) {
+/// Why the GEMM cannot do it; empty where it can. `library`: it is a library's.
+static StringRef findObstacle(const GatedResidual &found, MatmulOp matmul,
+                              bool library) {
   if (!matmul->hasOneUse())
     return "the GEMM's result is used too";
   if (matmul.getResidual())
     return "the GEMM has a residual already";
   if (matmul.getType() != found.residual.getType())
     return "the residual is not like the GEMM's result";
-  if (getTensorType(matmul.getRhs()).getRank() != 2 || matmul.getTransposeLhs())
+  bool isBatch = getTensorType(matmul.getRhs()).getRank() != 2 ||
+                 (matmul.getTransposeLhs() &&
+                  getTensorType(matmul.getLhs()).getRank() != 2);
+  if (isBatch)
     return "the GEMM is a batch of products";
+  if (library != matmul.getTransposeLhs())
+    return library ? "the GEMM is a library's, and no sum over rows"
+                   : "the GEMM is a sum over rows, which a kernel adds faster";
+  if (library)
+    return found.gate ? "the library's GEMM has no gate" : "";
   std::optional<StridedView> rows = getStridedView(matmul.getLhs());
   if (!rows || !rows->collapse(0, rows->sizes.size() - 1))
     return "the GEMM's rows have no single stride";
   return {};
 }
 
-static void fuse(KernelOp kernel, bool report) {
+static void fuse(KernelOp kernel, bool report, bool library) {
   std::optional<GatedResidual> found = match(kernel);
   if (!found)
     return;
@@ -124,7 +132,7 @@ static void fuse(KernelOp kernel, bool report) {
   }
   if (!matmul)
     return;
-  if (StringRef obstacle = findObstacle(kernel, *found, matmul);
+  if (StringRef obstacle = findObstacle(*found, matmul, library);
       !obstacle.empty()) {
     if (report)
       kernel.emitRemark("not fused: ") << obstacle;
@@ -154,7 +162,7 @@ struct FuseGatedResidual : dit::impl::FuseGatedResidualBase<FuseGatedResidual> {
   void runOnOperation() override {
     for (Block &block : getOperation().getBody())
       for (auto kernel : llvm::make_early_inc_range(block.getOps<KernelOp>()))
-        fuse(kernel, report);
+        fuse(kernel, report, library);
   }
 };
 } // namespace

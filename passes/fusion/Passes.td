@@ -247,8 +247,15 @@ def FuseGatedResidual : Dit_FusionPass<"dit-fuse-gated-residual"> {
     %g = tensor.extract_slice %mod[0, 384] [8, 192] [1, 1] : …
     %x1 = dit.matmul %h, %w gate %g residual %x {transpose_rhs} : …
     ```
+    A library's GEMM (`library`: cuBLASLt's on GPUs) has no gates, and GPUs have
+    kernels for rows anyway. There it is sums over rows that take a residual: the
+    gradients of weights, which micro-batches add up.
   }];
-  let options = [Dit_ReportOption];
+  let options = [
+    Dit_ReportOption,
+    Option<"library", "library", "bool", "false",
+           "the GEMMs are a library's, which has no gates">,
+  ];
 }
 
 def VerifyFused : Dit_FusionPass<"dit-verify-fused"> {

@@ -76,3 +76,12 @@ func.func @gate_per_token(%x: !tokens, %h: !tokens, %g: !tokens, %w: !weight) ->
   %y = arith.addf %x, %gated : !tokens
   return %y : !tokens
 }
+
+// CHECK-LABEL: @sum_of_rows
+func.func @sum_of_rows(%old: tensor<64x32xf32>, %dy: tensor<8x64xf32>, %x: tensor<8x32xf32>) -> tensor<64x32xf32> {
+  // CHECK: dit.kernel "residual"
+  %d = dit.matmul %dy, %x {transpose_lhs} : tensor<8x64xf32>, tensor<8x32xf32> -> tensor<64x32xf32>
+  // expected-remark @+1 {{not fused: the GEMM is a sum over rows, which a kernel adds faster}}
+  %sum = arith.addf %old, %d : tensor<64x32xf32>
+  return %sum : tensor<64x32xf32>
+}

@@ -23,6 +23,7 @@ struct Case {
   int64_t m, n, k, batch = 1;
   bool transposeA = false, transposeB = true;
   bool bias = false, gelu = false, residual = false;
+  bool inPlace = false; // the residual is C
   float beta = 0;
   uint64_t workspace = 0;
   int64_t gap = 0; // elements between the rows of A, B and C
@@ -75,7 +76,9 @@ static void build(const Case &test, Problem &p) {
   if (test.gelu)
     gemm.set_activation(proto::Gemm::GELU_TANH);
   if (test.residual) {
-    *gemm.mutable_residual() = p.plan.place(p.residual);
+    *gemm.mutable_residual() = p.plan.place(test.inPlace ? p.c : p.residual);
+    if (test.inPlace)
+      p.valuesResidual = p.valuesC;
     gemm.set_residual_stride(gemm.ldc());
   }
   gemm.set_beta(test.beta);
@@ -133,7 +136,7 @@ TEST_P(CudaGemmTest, EqualsADoubleLoop) {
   writeValues(**executor, p.b, p.valuesB);
   writeValues(**executor, p.bias, p.valuesBias);
   writeValues(**executor, p.residual, p.valuesResidual);
-  if (test.beta)
+  if (test.beta || test.inPlace)
     writeValues(**executor, p.c, p.valuesC);
   else
     poison(**executor, p.c);
@@ -325,6 +328,17 @@ INSTANTIATE_TEST_SUITE_P(
                            .k = 48,
                            .transposeA = true,
                            .transposeB = false},
+                      Case{.name = "bf16_sum_of_rows_added",
+                           .type = BF16,
+                           .resultType = F32,
+                           .m = 192,
+                           .n = 576,
+                           .k = 512,
+                           .transposeA = true,
+                           .transposeB = false,
+                           .residual = true,
+                           .inPlace = true,
+                           .workspace = largeWorkspace},
                       Case{.name = "bf16_batched",
                            .type = BF16,
                            .resultType = BF16,
