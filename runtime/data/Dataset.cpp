@@ -3,6 +3,7 @@
 #include "runtime/data/Dataset.h"
 
 #include "runtime/data/Cifar.h"
+#include "runtime/data/Edm2Folder.h"
 #include "runtime/data/Idx.h"
 #include "runtime/data/Latents.h"
 #include "runtime/data/PictureFolder.h"
@@ -45,6 +46,7 @@ static constexpr Kind kinds[] = {
     {"fashion-mnist", true, isIdxFolder, openIdxFolder},
     {"cifar10", true, isCifarFolder, openCifarFolder},
     {"latents", false, isLatentFolder, openLatentFolder},
+    {"edm2", false, isEdm2Folder, openEdm2Folder},
     {"webdataset", false, isWebDataset, openWebDataset},
     {"folder", false, isPictureFolder, openPictureFolder}};
 

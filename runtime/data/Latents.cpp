@@ -54,38 +54,9 @@ listStems(llvm::StringRef folder) {
   return stems;
 }
 
-namespace {
-
-/// Pairs of files.
-class LatentDataset : public Dataset {
-public:
-  LatentDataset(llvm::StringRef folder, std::vector<std::string> stems,
-                const SampleShape &shape)
-      : folder(folder), stems(std::move(stems)), shape(shape) {}
-
-  int64_t size() const override { return stems.size(); }
-  bool mirrors() const override { return false; }
-  bool isDistribution() const override { return planes == 2; }
-  /// Sees from the first file what all of them have.
-  llvm::Error choosePlanes();
-  llvm::Expected<int64_t>
-  read(int64_t index, llvm::MutableArrayRef<float> sample) const override;
-  std::string describe(int64_t index) const override {
-    return "features/" + plan::escaped(stems[index]) + ".npy";
-  }
-
-private:
-  llvm::Error readLatent(llvm::StringRef path,
-                         llvm::MutableArrayRef<float> sample) const;
-  llvm::Expected<int64_t> readLabel(llvm::StringRef path) const;
-
-  std::string folder;
-  std::vector<std::string> stems;
-  SampleShape shape;
-  int64_t planes = 1; // 2: means and standard deviations
-};
-
-} // namespace
+//===----------------------------------------------------------------------===//
+// One file
+//===----------------------------------------------------------------------===//
 
 /// The shape [channels, H, W] of an array with or without a batch of one.
 static llvm::ArrayRef<int64_t> shapeOf(const Array &array) {
@@ -93,19 +64,18 @@ static llvm::ArrayRef<int64_t> shapeOf(const Array &array) {
   return shape.size() == 4 && shape[0] == 1 ? shape.drop_front() : shape;
 }
 
-llvm::Error LatentDataset::choosePlanes() {
-  llvm::Expected<Array> first =
-      readArray(join(join(folder, "features"), stems.front() + ".npy"), {});
-  if (!first)
-    return first.takeError();
-  llvm::ArrayRef<int64_t> given = shapeOf(*first);
-  planes = given.size() == 3 && given[0] == 2 * shape.channels ? 2 : 1;
-  return llvm::Error::success();
+llvm::Expected<int64_t> dit::runtime::countPlanes(llvm::StringRef path,
+                                                  const SampleShape &shape) {
+  llvm::Expected<Array> array = readArray(path, {});
+  if (!array)
+    return array.takeError();
+  llvm::ArrayRef<int64_t> given = shapeOf(*array);
+  return given.size() == 3 && given[0] == 2 * shape.channels ? 2 : 1;
 }
 
-llvm::Error
-LatentDataset::readLatent(llvm::StringRef path,
-                          llvm::MutableArrayRef<float> sample) const {
+llvm::Error dit::runtime::readLatent(llvm::StringRef path,
+                                     const SampleShape &shape, int64_t planes,
+                                     llvm::MutableArrayRef<float> sample) {
   llvm::Expected<Array> array = readArray(path, {});
   if (!array)
     return array.takeError();
@@ -136,6 +106,41 @@ LatentDataset::readLatent(llvm::StringRef path,
   return llvm::Error::success();
 }
 
+//===----------------------------------------------------------------------===//
+// Pairs of files
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Pairs of files.
+class LatentDataset : public Dataset {
+public:
+  LatentDataset(llvm::StringRef folder, std::vector<std::string> stems,
+                const SampleShape &shape)
+      : folder(folder), stems(std::move(stems)), shape(shape) {}
+
+  int64_t size() const override { return stems.size(); }
+  bool mirrors() const override { return false; }
+  bool isDistribution() const override { return planes == 2; }
+  /// Reads the first sample, which says what all files have.
+  llvm::Error checkFirst();
+  llvm::Expected<int64_t>
+  read(int64_t index, llvm::MutableArrayRef<float> sample) const override;
+  std::string describe(int64_t index) const override {
+    return "features/" + plan::escaped(stems[index]) + ".npy";
+  }
+
+private:
+  llvm::Expected<int64_t> readLabel(llvm::StringRef path) const;
+
+  std::string folder;
+  std::vector<std::string> stems;
+  SampleShape shape;
+  int64_t planes = 1; // 2: means and standard deviations
+};
+
+} // namespace
+
 llvm::Expected<int64_t> LatentDataset::readLabel(llvm::StringRef path) const {
   llvm::Expected<Array> array = readArray(path, {});
   if (!array)
@@ -158,10 +163,20 @@ llvm::Expected<int64_t> LatentDataset::readLabel(llvm::StringRef path) const {
 llvm::Expected<int64_t>
 LatentDataset::read(int64_t index, llvm::MutableArrayRef<float> sample) const {
   std::string name = stems[index] + ".npy";
-  if (llvm::Error error =
-          readLatent(join(join(folder, "features"), name), sample))
+  if (llvm::Error error = readLatent(join(join(folder, "features"), name),
+                                     shape, planes, sample))
     return std::move(error);
   return readLabel(join(join(folder, "labels"), name));
+}
+
+llvm::Error LatentDataset::checkFirst() {
+  llvm::Expected<int64_t> found = countPlanes(
+      join(join(folder, "features"), stems.front() + ".npy"), shape);
+  if (!found)
+    return found.takeError();
+  planes = *found;
+  std::vector<float> first(planes * shape.elements());
+  return read(0, first).takeError();
 }
 
 llvm::Expected<std::unique_ptr<Dataset>>
@@ -193,14 +208,9 @@ dit::runtime::openLatentFolder(llvm::StringRef folder, DatasetPart,
   }
   auto dataset =
       std::make_unique<LatentDataset>(folder, std::move(*features), shape);
-  if (dataset->size()) {
-    if (llvm::Error error = dataset->choosePlanes())
+  if (dataset->size())
+    if (llvm::Error error = dataset->checkFirst())
       return std::move(error);
-    std::vector<float> first((dataset->isDistribution() ? 2 : 1) *
-                             shape.elements());
-    if (llvm::Expected<int64_t> read = dataset->read(0, first); !read)
-      return read.takeError();
-  }
   return dataset;
 }
 

@@ -19,6 +19,19 @@ llvm::Expected<std::unique_ptr<Dataset>>
 openLatentFolder(llvm::StringRef folder, DatasetPart part,
                  const SampleShape &shape);
 
+/// Sees from a .npy file, [channels, H, W] or [1, channels, H, W], what a set
+/// has: 2, means and standard deviations, where it has twice the model's
+/// channels, else 1.
+llvm::Expected<int64_t> countPlanes(llvm::StringRef path,
+                                    const SampleShape &shape);
+
+/// Writes such a file's values into `sample` [planes · C, H, W]. Errors are a
+/// bad sample's: Exit::Contradiction for another shape or other types than
+/// floats, Exit::Malformed for values that are not finite, or negative standard
+/// deviations.
+llvm::Error readLatent(llvm::StringRef path, const SampleShape &shape,
+                       int64_t planes, llvm::MutableArrayRef<float> sample);
+
 /// What a latent of Stable Diffusion's VAE is multiplied with.
 constexpr double defaultLatentScale = 0.18215;
 

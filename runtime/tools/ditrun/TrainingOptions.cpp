@@ -68,8 +68,8 @@ std::vector<Flag> dit::runtime::trainingFlags() {
   return {
       {"--data", "PATH", G::Training, "pictures to train on", text(&T::data)},
       {"--dataset", "NAME", G::Training,
-       "fashion-mnist, cifar10, latents, webdataset or folder (guessed from "
-       "--data)",
+       "fashion-mnist, cifar10, latents, edm2, webdataset or folder (guessed "
+       "from --data)",
        text(&T::dataset)},
       {"--train-steps", "N", G::Training, "optimizer steps in all",
        integer("--train-steps", &T::steps, 1)},

@@ -5,14 +5,17 @@ the same order.
 fashion-mnist   1 x 28 x 28: IDX files, packed, and as many for tests
 cifar10         3 x 32 x 32: binary files
 latents         the same as float32 [1, 3, 32, 32] in [-1, 1], labels int64 [1];
-                VARIANT other: float64 [3, 32, 32], labels int32 []
+                VARIANT other: float64 [3, 32, 32], labels int32 [];
+                VARIANT moments: float32 [6, 32, 32], standard deviations behind them
 folder          the same as PNG, every fifth a JPEG
 webdataset      the same in two tar files
+edm2            the moments as REPA's tool names them, and a dataset.json;
+                VARIANT pictures: the pictures as EDM2's does, and a dataset.json
 
 JPEGs are test/fixtures/data's, whose pixels are beside them as Pillow decodes them;
 other kinds have those pixels.
 """
-import gzip, io, pathlib, struct, sys, tarfile, zlib
+import gzip, io, json, pathlib, struct, sys, tarfile, zlib
 
 kind, folder, count = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
 variant = sys.argv[4] if len(sys.argv) > 4 else ""
@@ -71,6 +74,15 @@ def single(value):
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
+def latent(i):
+    return [single(single(b / 127.5) - 1) for b in planes(i, 3, 32)]
+
+
+def moments(path, i):
+    values = latent(i) + [(k + i) % 7 / 8 for k in range(3072)]
+    npy(path, "<f4", (6, 32, 32), struct.pack("<6144f", *values))
+
+
 if kind == "fashion-mnist":
     for part in ("train", "t10k"):
         images = struct.pack(">IIII", 0x803, count, 28, 28) + b"".join(planes(i, 1, 28) for i in range(count))
@@ -87,10 +99,13 @@ elif kind == "latents":
     for name in ("features", "labels"):
         (folder / name).mkdir(exist_ok=True)
     for i in range(count):
-        values = [single(single(b / 127.5) - 1) for b in planes(i, 3, 32)]
-        code, shape = ("d", (3, 32, 32)) if variant else ("f", (1, 3, 32, 32))
-        npy(folder / "features" / f"{i}.npy", "<f8" if variant else "<f4", shape, struct.pack("<3072" + code, *values))
-        if variant:
+        if variant == "moments":
+            moments(folder / "features" / f"{i}.npy", i)
+        elif variant:
+            npy(folder / "features" / f"{i}.npy", "<f8", (3, 32, 32), struct.pack("<3072d", *latent(i)))
+        else:
+            npy(folder / "features" / f"{i}.npy", "<f4", (1, 3, 32, 32), struct.pack("<3072f", *latent(i)))
+        if variant == "other":
             npy(folder / "labels" / f"{i}.npy", "<i4", (), struct.pack("<i", label(i)))
         else:
             npy(folder / "labels" / f"{i}.npy", "<i8", (1,), struct.pack("<q", label(i)))
@@ -108,5 +123,17 @@ elif kind == "webdataset":
                     entry = tarfile.TarInfo(f"set/{i:05}{name}")
                     entry.size = len(body)
                     tar.addfile(entry, io.BytesIO(body))
+elif kind == "edm2":
+    pairs = []
+    for i in range(count):
+        ending, data = picture(i)
+        name = f"{i // 20:05}/" + (f"img{i:08}{ending}" if variant else f"img-mean-std-{i:08}.npy")
+        (folder / name).parent.mkdir(exist_ok=True)
+        if variant:
+            (folder / name).write_bytes(data)
+        else:
+            moments(folder / name, i)
+        pairs.append([name, label(i)])
+    (folder / "dataset.json").write_text(json.dumps({"labels": pairs}))
 else:
     sys.exit(__doc__)

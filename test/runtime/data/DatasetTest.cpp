@@ -260,9 +260,11 @@ TEST(DatasetTest, NamesAndPaths) {
   };
   auto [code, text] = fails(folder.path.str().str(), "mnits");
   EXPECT_EQ(code, Exit::Usage);
-  EXPECT_NE(text.find("fashion-mnist, cifar10, latents, webdataset, folder"),
-            std::string::npos);
+  EXPECT_NE(
+      text.find("fashion-mnist, cifar10, latents, edm2, webdataset, folder"),
+      std::string::npos);
   EXPECT_EQ(fails(folder.at("none"), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "cifar10").first, Exit::Missing);
   EXPECT_EQ(fails(folder.path.str().str(), "latents").first, Exit::Missing);
+  EXPECT_EQ(fails(folder.path.str().str(), "edm2").first, Exit::Missing);
 }
