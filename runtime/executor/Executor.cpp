@@ -121,22 +121,26 @@ llvm::Error Executor::enqueue(unsigned function) {
 }
 
 llvm::Error Executor::enqueueBoth(unsigned background, unsigned function) {
-  PreparedFunction &prepared = functions[function];
-  auto found = prepared.recordedBeside.find(background);
-  if (found == prepared.recordedBeside.end() && prepared.ran &&
-      functions[background].ran) {
-    std::vector<Command *> commands = functions[background].list();
-    size_t inBackground = commands.size();
-    llvm::append_range(commands, prepared.list());
+  PreparedFunction &first = functions[background],
+                   &second = functions[function];
+  if (!first.ran || !second.ran) {
+    first.ran = second.ran = true;
+    if (llvm::Error error = enqueueDirectly(background))
+      return error;
+    return enqueueDirectly(function);
+  }
+  auto [both, isNew] = second.recordedBeside.try_emplace(background);
+  if (isNew) {
+    std::vector<Command *> commands = first.list();
+    llvm::append_range(commands, second.list());
     llvm::Expected<std::unique_ptr<Command>> recorded =
-        target.record(commands, inBackground);
+        target.record(commands, first.commands.size());
     if (!recorded)
       return recorded.takeError();
-    found =
-        prepared.recordedBeside.emplace(background, std::move(*recorded)).first;
+    both->second = std::move(*recorded);
   }
-  if (found != prepared.recordedBeside.end() && found->second)
-    return target.enqueue(*found->second);
+  if (both->second)
+    return target.enqueue(*both->second);
   if (llvm::Error error = enqueue(background))
     return error;
   return enqueue(function);
