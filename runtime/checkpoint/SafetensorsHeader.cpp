@@ -3,6 +3,7 @@
 #include "runtime/checkpoint/SafetensorsHeader.h"
 
 #include "runtime/plan/Failure.h"
+#include "runtime/plan/JsonCursor.h"
 #include "runtime/plan/Shape.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -74,26 +75,15 @@ static llvm::StringRef nameOf(ElementType type) {
 namespace {
 
 /// Walks over the text, one member function a kind of thing.
-class HeaderText {
+class HeaderText : plan::JsonCursor {
 public:
-  explicit HeaderText(llvm::StringRef text) : text(text) {}
+  explicit HeaderText(llvm::StringRef text) : JsonCursor{text} {}
   llvm::Error read(std::vector<TensorEntry> &tensors);
 
 private:
   llvm::Error malformed(const llvm::Twine &why) const {
     return failure(Exit::Malformed,
                    "its header " + why + ", at byte " + llvm::Twine(8 + at));
-  }
-  void skipBlanks() {
-    at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
-  }
-  /// Takes this character, after blanks, if it is next.
-  bool take(char c) {
-    skipBlanks();
-    if (at == text.size() || text[at] != c)
-      return false;
-    ++at;
-    return true;
   }
   llvm::Error expect(char c) {
     if (take(c))
@@ -109,8 +99,6 @@ private:
   llvm::Error readMetadata();
   llvm::Error readTensor(std::string name, std::vector<TensorEntry> &tensors);
 
-  llvm::StringRef text;
-  size_t at = 0;
   std::string unknownTypes;
 };
 

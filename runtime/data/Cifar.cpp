@@ -5,7 +5,6 @@
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Reader.h"
 
-#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -78,14 +77,8 @@ std::string CifarDataset::describe(int64_t index) const {
          plan::escaped(names[file]);
 }
 
-static std::string join(llvm::StringRef folder, const llvm::Twine &name) {
-  llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, name);
-  return path.str().str();
-}
-
 bool dit::runtime::isCifarFolder(llvm::StringRef folder) {
-  return llvm::sys::fs::exists(join(folder, "data_batch_1.bin"));
+  return llvm::sys::fs::exists(pathIn(folder, "data_batch_1.bin"));
 }
 
 llvm::Expected<std::unique_ptr<Dataset>>
@@ -99,7 +92,7 @@ dit::runtime::openCifarFolder(llvm::StringRef folder, DatasetPart part,
              "data_batch_4.bin", "data_batch_5.bin"};
   auto dataset = std::make_unique<CifarDataset>(shape);
   for (const std::string &name : names)
-    if (llvm::Error error = dataset->addFile(join(folder, name)))
+    if (llvm::Error error = dataset->addFile(pathIn(folder, name)))
       return std::move(error);
   return dataset;
 }

@@ -11,9 +11,11 @@
 #include "runtime/plan/Failure.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 
 #include <algorithm>
 
@@ -89,6 +91,13 @@ dit::runtime::openDataset(llvm::StringRef path,
 //===----------------------------------------------------------------------===//
 // Pictures
 //===----------------------------------------------------------------------===//
+
+std::string dit::runtime::pathIn(llvm::StringRef folder,
+                                 const llvm::Twine &name) {
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
 
 void dit::runtime::centrePicture(llvm::ArrayRef<uint8_t> planes, int64_t height,
                                  int64_t width, const SampleShape &shape,

@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
@@ -60,6 +61,9 @@ std::string datasetNames();
 llvm::Expected<std::unique_ptr<Dataset>>
 openDataset(llvm::StringRef path, const std::optional<std::string> &name,
             DatasetPart part, const SampleShape &shape);
+
+/// The path of a file or folder in a folder.
+std::string pathIn(llvm::StringRef folder, const llvm::Twine &name);
 
 /// Writes a picture [C, height, width] of bytes into the middle of `sample`,
 /// which may be larger, byte b as b / 127.5 - 1, and -1 around it.

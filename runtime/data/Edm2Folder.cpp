@@ -16,7 +16,6 @@
 #include "runtime/plan/Reader.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
@@ -28,12 +27,6 @@ using namespace dit;
 using namespace dit::runtime;
 using dit::plan::Exit;
 using dit::plan::failure;
-
-static std::string pathIn(llvm::StringRef folder, const llvm::Twine &name) {
-  llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, name);
-  return path.str().str();
-}
 
 bool dit::runtime::isEdm2Folder(llvm::StringRef folder) {
   return llvm::sys::fs::exists(pathIn(folder, "dataset.json"));
@@ -135,11 +128,8 @@ Edm2Folder::read(int64_t index, llvm::MutableArrayRef<float> sample) const {
       return std::move(error);
     return samples[index].label;
   }
-  llvm::Expected<plan::MappedFile> file = plan::MappedFile::open(path);
-  if (!file)
-    return file.takeError();
-  if (llvm::Error error = writePictureSample(file->bytes(), shape, sample))
-    return plan::within(std::move(error), "'" + plan::escaped(path) + "'");
+  if (llvm::Error error = readPictureFile(path, shape, sample))
+    return std::move(error);
   return samples[index].label;
 }
 

@@ -8,7 +8,6 @@
 #include "runtime/plan/Shape.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -25,15 +24,9 @@ using dit::plan::ElementType;
 using dit::plan::Exit;
 using dit::plan::failure;
 
-static std::string join(llvm::StringRef folder, const llvm::Twine &name) {
-  llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, name);
-  return path.str().str();
-}
-
 bool dit::runtime::isLatentFolder(llvm::StringRef folder) {
-  return llvm::sys::fs::is_directory(join(folder, "features")) &&
-         llvm::sys::fs::is_directory(join(folder, "labels"));
+  return llvm::sys::fs::is_directory(pathIn(folder, "features")) &&
+         llvm::sys::fs::is_directory(pathIn(folder, "labels"));
 }
 
 /// The names without .npy, in the order of numbers: shorter ones first.
@@ -163,15 +156,15 @@ llvm::Expected<int64_t> LatentDataset::readLabel(llvm::StringRef path) const {
 llvm::Expected<int64_t>
 LatentDataset::read(int64_t index, llvm::MutableArrayRef<float> sample) const {
   std::string name = stems[index] + ".npy";
-  if (llvm::Error error = readLatent(join(join(folder, "features"), name),
+  if (llvm::Error error = readLatent(pathIn(pathIn(folder, "features"), name),
                                      shape, planes, sample))
     return std::move(error);
-  return readLabel(join(join(folder, "labels"), name));
+  return readLabel(pathIn(pathIn(folder, "labels"), name));
 }
 
 llvm::Error LatentDataset::checkFirst() {
   llvm::Expected<int64_t> found = countPlanes(
-      join(join(folder, "features"), stems.front() + ".npy"), shape);
+      pathIn(pathIn(folder, "features"), stems.front() + ".npy"), shape);
   if (!found)
     return found.takeError();
   planes = *found;
@@ -183,11 +176,11 @@ llvm::Expected<std::unique_ptr<Dataset>>
 dit::runtime::openLatentFolder(llvm::StringRef folder, DatasetPart,
                                const SampleShape &shape) {
   llvm::Expected<std::vector<std::string>> features =
-      listStems(join(folder, "features"));
+      listStems(pathIn(folder, "features"));
   if (!features)
     return features.takeError();
   llvm::Expected<std::vector<std::string>> labels =
-      listStems(join(folder, "labels"));
+      listStems(pathIn(folder, "labels"));
   if (!labels)
     return labels.takeError();
   auto [feature, label] = std::ranges::mismatch(*features, *labels);

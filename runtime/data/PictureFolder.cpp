@@ -49,6 +49,17 @@ dit::runtime::writePictureSample(llvm::ArrayRef<uint8_t> file,
   return llvm::Error::success();
 }
 
+llvm::Error dit::runtime::readPictureFile(llvm::StringRef path,
+                                          const SampleShape &shape,
+                                          llvm::MutableArrayRef<float> sample) {
+  llvm::Expected<plan::MappedFile> file = plan::MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  if (llvm::Error error = writePictureSample(file->bytes(), shape, sample))
+    return plan::within(std::move(error), "'" + plan::escaped(path) + "'");
+  return llvm::Error::success();
+}
+
 /// The names in a folder for which `take` says true, sorted.
 static llvm::Expected<std::vector<std::string>>
 list(llvm::StringRef folder,
@@ -130,12 +141,8 @@ llvm::Error PictureFolder::addClass(const std::string &name) {
 
 llvm::Expected<int64_t>
 PictureFolder::read(int64_t index, llvm::MutableArrayRef<float> sample) const {
-  std::string path = pathOf(index);
-  llvm::Expected<plan::MappedFile> file = plan::MappedFile::open(path);
-  if (!file)
-    return file.takeError();
-  if (llvm::Error error = writePictureSample(file->bytes(), shape, sample))
-    return plan::within(std::move(error), "'" + plan::escaped(path) + "'");
+  if (llvm::Error error = readPictureFile(pathOf(index), shape, sample))
+    return std::move(error);
   return files[index].first;
 }
 

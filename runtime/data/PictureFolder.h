@@ -24,6 +24,10 @@ llvm::Error writePictureSample(llvm::ArrayRef<uint8_t> file,
                                const SampleShape &shape,
                                llvm::MutableArrayRef<float> sample);
 
+/// The same with a picture's file.
+llvm::Error readPictureFile(llvm::StringRef path, const SampleShape &shape,
+                            llvm::MutableArrayRef<float> sample);
+
 /// Exit::Contradiction where a model does not take square pictures of one or
 /// three channels.
 llvm::Error checkTakesPictures(const SampleShape &shape);

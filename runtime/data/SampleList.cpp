@@ -9,6 +9,7 @@
 #include "runtime/data/SampleList.h"
 
 #include "runtime/plan/Failure.h"
+#include "runtime/plan/JsonCursor.h"
 
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/JSON.h"
@@ -26,10 +27,10 @@ using dit::plan::failure;
 namespace {
 
 /// Walks over the text.
-class ListText {
+class ListText : plan::JsonCursor {
 public:
   ListText(llvm::StringRef text, SampleTaker takeSample)
-      : text(text), takeSample(takeSample) {}
+      : JsonCursor{text}, takeSample(takeSample) {}
   llvm::Expected<bool> read();
 
 private:
@@ -37,17 +38,6 @@ private:
     return failure(Exit::Malformed,
                    "byte " + llvm::Twine(offset) + ": " + why +
                        "; expected {\"labels\": [[\"PATH\", CLASS], ...]}");
-  }
-  void skipBlanks() {
-    at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
-  }
-  /// Takes this character, after blanks, if it is next.
-  bool take(char c) {
-    skipBlanks();
-    if (at == text.size() || text[at] != c)
-      return false;
-    ++at;
-    return true;
   }
   llvm::Error expect(char c) {
     if (take(c))
@@ -60,8 +50,6 @@ private:
   llvm::Error readPair();
   llvm::Error readPairs();
 
-  llvm::StringRef text;
-  size_t at = 0;
   SampleTaker takeSample;
 };
 
