@@ -45,6 +45,37 @@ static dit::GlobalOp getConverted(dit::GlobalOp global, Type element,
   return converted;
 }
 
+/// The member of training's low flat that holds `bias`, a member of the
+/// masters, as `element`; made where there is none. The update writes both.
+static dit::GlobalOp getLowCopy(Value bias, Type element,
+                                SymbolTable &symbols) {
+  auto read = bias.getDefiningOp<ReadOp>();
+  auto training =
+      symbols.getOp()->getAttrOfType<DictionaryAttr>("dit.training");
+  if (!read || !training)
+    return {};
+  auto lookup = [&](StringRef flat) {
+    auto name = training.getAs<StringAttr>(flat);
+    return name ? symbols.lookup<dit::GlobalOp>(name) : dit::GlobalOp();
+  };
+  auto global = symbols.lookup<dit::GlobalOp>(read.getGlobal());
+  dit::GlobalOp masters = lookup("masters"), weights = lookup("weights");
+  if (!masters || !weights || global.getFlat() != masters.getSymName() ||
+      weights.getTensorType().getElementType() != element)
+    return {};
+  std::string name =
+      (global.getSymName() + (element.isBF16() ? ".bf16" : ".fp16")).str();
+  if (auto known = symbols.lookup<dit::GlobalOp>(name))
+    return known;
+  OpBuilder builder(global->getContext());
+  builder.setInsertionPointAfter(global);
+  auto low = dit::GlobalOp::create(builder, global.getLoc(), name, Role::State,
+                                   global.getTensorType().clone(element));
+  low.placeWithin(weights, *global.getAt());
+  symbols.insert(low);
+  return low;
+}
+
 /// `bias` as `type`: what a GEMM before has made of it, else a cast.
 static Value createConverted(OpBuilder &builder, Location loc, Value bias,
                              RankedTensorType type) {
@@ -80,11 +111,12 @@ struct MatchBias : dit::impl::MatchBiasBase<MatchBias> {
       OpBuilder builder(matmul);
       Location loc = bias.getLoc();
       RankedTensorType type = getTensorType(bias).clone(element);
-      dit::GlobalOp global = getConvertible(bias, symbols, written);
+      dit::GlobalOp global = getLowCopy(bias, element, symbols);
+      if (auto own = getConvertible(bias, symbols, written))
+        global = getConverted(own, element, symbols);
       matmul.getBiasMutable().assign(
-          global
-              ? createRead(builder, loc, getConverted(global, element, symbols))
-              : createConverted(builder, loc, bias, type));
+          global ? createRead(builder, loc, global)
+                 : createConverted(builder, loc, bias, type));
       if (bias.use_empty())
         bias.getDefiningOp()->erase();
     }

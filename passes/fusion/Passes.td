@@ -162,8 +162,10 @@ def MatchBias : Pass<"dit-match-bias", "::mlir::ModuleOp"> {
   let summary = "give the biases of GEMMs the type of their results";
   let description = [{
     A GPU library adds a bias of its result's type. Weights that nobody writes
-    are stored so, beside the one that others read; another bias is rounded
-    where it is used. Only for GPUs, before dit-form-kernels, which makes
+    are stored so, beside the one that others read. What is trained has a low
+    copy, which the update rounds: a member of the flat of low weights where the
+    master lies in the masters. Another bias is rounded where it is used. Only
+    for GPUs, before dit-form-kernels, which makes
     kernels of the roundings.
 
     ```mlir

@@ -1,4 +1,4 @@
-// RUN: dit-opt %s --dit-match-bias | FileCheck %s
+// RUN: dit-opt %s --split-input-file --dit-match-bias | FileCheck %s
 
 #b = #dit.piece<name = "b", file = tensor<16xf32>, view = [16], permutation = [0],
                 target = [16], offset = [0], source = dense<1.0> : tensor<16xf32>>
@@ -62,4 +62,59 @@ func.func @member() -> !y {
   %b = dit.read @trained : !b
   %0 = dit.matmul %x, %w bias %b {transpose_rhs} : !x, !w bias !b -> !y
   return %0 : !y
+}
+
+// -----
+
+// Training keeps a low copy of all masters, which biases are members of.
+module attributes {dit.training = {masters = "masters", weights = "weights"}} {
+// CHECK: dit.global @trained parameter : tensor<16xf32> trainable within @masters at 64
+// CHECK-NEXT: dit.global @trained.bf16 state : tensor<16xbf16> within @weights at 64
+// CHECK-NEXT: dit.global @average
+dit.global @trained parameter : tensor<16xf32> trainable within @masters at 64
+dit.global @average state : tensor<16xf32> within @ema at 64
+dit.global @w state : tensor<16x32xbf16> within @weights at 128
+dit.global @x input : tensor<4x32xbf16>
+dit.global @h input : tensor<4x32xf16>
+dit.global @v input : tensor<16x32xf16>
+dit.global @masters state : tensor<640xf32>
+dit.global @ema state : tensor<640xf32>
+dit.global @weights state : tensor<640xbf16>
+
+// CHECK-LABEL: @low_copy
+// CHECK-NOT: arith.truncf
+// CHECK: %[[N0:.*]] = dit.read @trained.bf16 : tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[N0]] {{.*}} bias tensor<16xbf16>
+// CHECK: %[[N1:.*]] = dit.read @trained.bf16 : tensor<16xbf16>
+// CHECK: dit.matmul %{{.*}} bias %[[N1]] {{.*}} bias tensor<16xbf16>
+func.func @low_copy() -> (tensor<4x16xbf16>, tensor<4x16xbf16>) {
+  %x = dit.read @x : tensor<4x32xbf16>
+  %w = dit.read @w : tensor<16x32xbf16>
+  %b = dit.read @trained : tensor<16xf32>
+  %0 = dit.matmul %x, %w bias %b {transpose_rhs} : tensor<4x32xbf16>, tensor<16x32xbf16> bias tensor<16xf32> -> tensor<4x16xbf16>
+  %1 = dit.matmul %x, %w bias %b {transpose_rhs} : tensor<4x32xbf16>, tensor<16x32xbf16> bias tensor<16xf32> -> tensor<4x16xbf16>
+  return %0, %1 : tensor<4x16xbf16>, tensor<4x16xbf16>
+}
+
+// The averages have no low copy.
+// CHECK-LABEL: @evaluate_average
+// CHECK: arith.truncf %{{.*}} : tensor<16xf32> to tensor<16xbf16>
+func.func @evaluate_average() -> tensor<4x16xbf16> {
+  %x = dit.read @x : tensor<4x32xbf16>
+  %w = dit.read @w : tensor<16x32xbf16>
+  %b = dit.read @average : tensor<16xf32>
+  %0 = dit.matmul %x, %w bias %b {transpose_rhs} : tensor<4x32xbf16>, tensor<16x32xbf16> bias tensor<16xf32> -> tensor<4x16xbf16>
+  return %0 : tensor<4x16xbf16>
+}
+
+// Nor have the masters one of another type.
+// CHECK-LABEL: @other_type
+// CHECK: arith.truncf %{{.*}} : tensor<16xf32> to tensor<16xf16>
+func.func @other_type() -> tensor<4x16xf16> {
+  %h = dit.read @h : tensor<4x32xf16>
+  %v = dit.read @v : tensor<16x32xf16>
+  %b = dit.read @trained : tensor<16xf32>
+  %0 = dit.matmul %h, %v bias %b {transpose_rhs} : tensor<4x32xf16>, tensor<16x32xf16> bias tensor<16xf32> -> tensor<4x16xf16>
+  return %0 : tensor<4x16xf16>
+}
 }
