@@ -238,7 +238,8 @@ void KernelPlan::visitBodyOp(Operation *op) {
   bool duplicated = isDuplicated(op);
   if (!duplicated)
     mergeConsumers(op, consumers);
-  if (canAllTake() && !required && (duplicated || consumers.size() == 1)) {
+  bool takesOne = duplicated || consumers.size() == 1 || isDoneAgain(op);
+  if (takesOne && !required && canAllTake()) {
     for (unsigned kernel : consumers)
       take(kernel, op);
     return;

@@ -11,11 +11,12 @@
 //     computed again and again, or the kernel has too many operands.
 //  3. A cheap op (a view, a cast, a look-up) goes into every consumer.
 //  4. Else the consumers become one kernel where they have one space and none
-//     needs the other's results; where that cannot be, the first of them whose
-//     points are the value's elements has the value as one more result and the
-//     others read it; where that closes a cycle, or none is like that, the
-//     value gets a kernel of its own, or joins one that makes another operand
-//     of the same attention.
+//     needs the other's results; where that cannot be, an op of one flop on one
+//     buffer (1 + scale) goes into each; else the first of them whose points
+//     are the value's elements has the value as one more result and the others
+//     read it; where that closes a cycle, or none is like that, the value gets
+//     a kernel of its own, or joins one that makes another operand of the same
+//     attention.
 //  5. In the end kernels of nothing but column sums join one over the same rows
 //     that reads what they add.
 //
@@ -116,6 +117,7 @@ private:
   bool canJoin(unsigned kernel, mlir::Operation *op,
                llvm::ArrayRef<Launch> readers) const;
   bool isDuplicated(mlir::Operation *op) const;
+  bool isDoneAgain(mlir::Operation *op) const;
 
   void appendReaders(mlir::Value value,
                      llvm::SmallVectorImpl<Launch> &launches) const;

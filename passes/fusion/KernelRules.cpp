@@ -64,6 +64,30 @@ bool KernelPlan::isDuplicated(Operation *op) const {
   return !made || resultBits > bits || resultBits > operandBits;
 }
 
+/// True for ops that several kernels do again rather than read the result of:
+/// one flop on the numbers of one buffer, which is there anyway and no wider.
+bool KernelPlan::isDoneAgain(Operation *op) const {
+  if (isCheap(op) || isReduction(op) || getWeight(op) > 1)
+    return false;
+  auto getWidth = [](Value value) {
+    return getElementTypeOrSelf(value).getIntOrFloatBitWidth();
+  };
+  unsigned width = getWidth(op->getResult(0));
+  Value only;
+  for (Value operand : op->getOperands()) {
+    Value base = stripViews(operand);
+    if (base.getDefiningOp<arith::ConstantOp>())
+      continue;
+    if (only && only != operand)
+      return false;
+    Operation *producer = base.getDefiningOp();
+    if ((producer && !isAnchor(producer)) || getWidth(base) > width)
+      return false;
+    only = operand;
+  }
+  return only != nullptr;
+}
+
 //===----------------------------------------------------------------------===//
 // Cycles
 //===----------------------------------------------------------------------===//
