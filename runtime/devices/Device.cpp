@@ -7,6 +7,7 @@
 using namespace dit::runtime;
 
 Command::~Command() = default;
+Arrival::~Arrival() = default;
 Device::~Device() = default;
 
 llvm::Expected<std::unique_ptr<Command>>
@@ -31,4 +32,31 @@ Device::runTimed(llvm::ArrayRef<Command *> commands) {
     spans.push_back({begin, now()});
   }
   return spans;
+}
+
+namespace {
+
+/// Bytes that were there at once.
+class Arrived : public Arrival {
+public:
+  explicit Arrived(std::vector<std::vector<uint8_t>> parts)
+      : parts(std::move(parts)) {}
+  llvm::Expected<std::vector<std::vector<uint8_t>>> await() override {
+    return std::move(parts);
+  }
+
+private:
+  std::vector<std::vector<uint8_t>> parts;
+};
+
+} // namespace
+
+llvm::Expected<std::unique_ptr<Arrival>>
+Device::startCopyOut(llvm::ArrayRef<Part> parts) {
+  std::vector<std::vector<uint8_t>> read;
+  for (const Part &part : parts)
+    if (llvm::Error error =
+            copyOut(part.global, 0, read.emplace_back(part.bytes)))
+      return std::move(error);
+  return std::make_unique<Arrived>(std::move(read));
 }

@@ -28,6 +28,16 @@ public:
   virtual ~Command();
 };
 
+/// Bytes of globals that are on their way to the host.
+class Arrival {
+public:
+  virtual ~Arrival();
+
+  /// Waits until they are there, and gives those of each part that was asked
+  /// for; once.
+  virtual llvm::Expected<std::vector<std::vector<uint8_t>>> await() = 0;
+};
+
 /// A part of a plan's start, and how long it took.
 struct Stage {
   std::string name;
@@ -90,6 +100,24 @@ public:
   /// Device to host; waits for what was enqueued before.
   virtual llvm::Error copyOut(unsigned global, uint64_t offset,
                               llvm::MutableArrayRef<uint8_t> bytes) = 0;
+
+  /// The first bytes of a global.
+  struct Part {
+    unsigned global;
+    uint64_t bytes;
+  };
+
+  /// Device to host in the order of the commands: what the parts are when all
+  /// that was enqueued before is done, whatever is enqueued afterwards. Comes
+  /// back at once where the device works on its own; it must outlive the
+  /// arrival.
+  virtual llvm::Expected<std::unique_ptr<Arrival>>
+  startCopyOut(llvm::ArrayRef<Part> parts);
+
+  /// Whether commands run while the host does something else: then the device
+  /// idles unless the host enqueues ahead. If not, enqueue() returns when the
+  /// command is done.
+  virtual bool worksOnItsOwn() const { return false; }
 
   /// Runs host work on blocks [0, count) with whatever threads the device
   /// brings; blocks must be independent.

@@ -26,6 +26,11 @@ Executor::create(const plan::PlanView &plan, Device &device) {
   return executor;
 }
 
+Executor::~Executor() {
+  if (started)
+    llvm::consumeError(finish());
+}
+
 llvm::Error Executor::prepare() {
   for (int i = 0; i != metadata().globals_size(); ++i)
     globals[metadata().globals(i).name()] = i;
@@ -191,4 +196,13 @@ llvm::Expected<std::vector<uint8_t>> Executor::read(unsigned global) const {
   if (llvm::Error error = target.copyOut(global, 0, bytes))
     return std::move(error);
   return bytes;
+}
+
+llvm::Expected<std::unique_ptr<Arrival>>
+Executor::startRead(llvm::ArrayRef<unsigned> globals) const {
+  std::vector<Device::Part> parts;
+  for (unsigned global : globals)
+    parts.push_back({global, static_cast<uint64_t>(*plan::tensorBytes(
+                                 metadata().globals(global).type()))});
+  return target.startCopyOut(parts);
 }

@@ -22,6 +22,8 @@ public:
   /// cannot do.
   static llvm::Expected<std::unique_ptr<Executor>>
   create(const plan::PlanView &plan, Device &device);
+  /// Waits for what was started: it runs commands that go now.
+  ~Executor();
 
   /// The plan that runs.
   const proto::Plan &metadata() const { return view.metadata; }
@@ -67,6 +69,11 @@ public:
 
   /// Reads a whole global.
   llvm::Expected<std::vector<uint8_t>> read(unsigned global) const;
+
+  /// Has whole globals read after what was started before, as they are then,
+  /// and comes back like start().
+  llvm::Expected<std::unique_ptr<Arrival>>
+  startRead(llvm::ArrayRef<unsigned> globals) const;
 
 private:
   Executor(const plan::PlanView &view, Device &target)

@@ -8,6 +8,7 @@
 #include "runtime/devices/cuda/CudaAttentionGrad.h"
 #include "runtime/devices/cuda/CudaGemm.h"
 #include "runtime/devices/cuda/FlashAttention.h"
+#include "runtime/devices/cuda/HostCopies.h"
 #include "runtime/devices/cuda/StreamCapture.h"
 #include "runtime/devices/cuda/WeightUpload.h"
 #include "runtime/plan/Accesses.h"
@@ -51,6 +52,9 @@ public:
                      llvm::ArrayRef<uint8_t> bytes) override;
   llvm::Error copyOut(unsigned global, uint64_t offset,
                       llvm::MutableArrayRef<uint8_t> bytes) override;
+  llvm::Expected<std::unique_ptr<Arrival>>
+  startCopyOut(llvm::ArrayRef<Part> parts) override;
+  bool worksOnItsOwn() const override { return true; }
   void hostParallel(int64_t count,
                     llvm::function_ref<void(int64_t, int64_t)> body) override;
 
@@ -79,6 +83,7 @@ private:
   // In this order: what is on the context goes before it.
   std::unique_ptr<CudaContext> context;
   Owned<DevicePointer> arena, globals, weights;
+  std::optional<HostCopies> hostCopies;
   CudaAddresses addresses;
   KernelCode kernels;
   std::optional<FlashKernels> flash;
@@ -176,6 +181,7 @@ llvm::Error CudaDevice::load(const plan::PlanView &view) {
                                                  plan::escaped(target.cpu()) +
                                                  ")");
   context = std::move(*created);
+  hostCopies.emplace(*context);
   addStage("context", start);
   llvm::Expected<KernelCode> code = KernelCode::load(*context, view);
   if (!code)
@@ -398,12 +404,16 @@ llvm::Error CudaDevice::copyIn(unsigned global, uint64_t offset,
                                        "' is mapped and cannot be written");
   if (bytes.empty())
     return llvm::Error::success();
+  DevicePointer to = addresses.global(global) + offset;
+  std::string what = "copy to global '" + plan::escaped(target.name()) + "'";
+  // What a step is given, written while the GPU does the one before.
+  if (target.role() == proto::Global::INPUT)
+    return hostCopies->copyIn(global, target.bytes(), to, bytes, what);
   // From memory that is not pinned: the bytes are taken before it returns.
-  return context->api().check(
-      context->api().memcpyHtoDAsync(addresses.global(global) + offset,
-                                     bytes.data(), bytes.size(),
-                                     context->stream()),
-      "copy to global '" + plan::escaped(target.name()) + "'");
+  return context->api().check(context->api().memcpyHtoDAsync(to, bytes.data(),
+                                                             bytes.size(),
+                                                             context->stream()),
+                              what);
 }
 
 llvm::Error CudaDevice::copyOut(unsigned global, uint64_t offset,
@@ -423,6 +433,21 @@ llvm::Error CudaDevice::copyOut(unsigned global, uint64_t offset,
           what))
     return error;
   return context->synchronize(what);
+}
+
+llvm::Expected<std::unique_ptr<Arrival>>
+CudaDevice::startCopyOut(llvm::ArrayRef<Part> parts) {
+  std::vector<HostCopies::Source> sources;
+  std::string names;
+  for (const Part &part : parts) {
+    if (llvm::Error error = checkRange(part.global, 0, part.bytes))
+      return std::move(error);
+    sources.push_back({addresses.global(part.global), part.bytes});
+    names += (names.empty() ? "" : ", ") +
+             plan::escaped(plan().globals(part.global).name());
+  }
+  return hostCopies->startCopyOut(std::move(sources),
+                                  "copy from globals " + names);
 }
 
 void CudaDevice::hostParallel(int64_t count,

@@ -273,6 +273,56 @@ TEST_F(CudaDeviceTest, BranchesAndABackground) {
   }
 }
 
+/// What the host writes is there for the function that it starts next, and what
+/// it has read is of then, though it waits for none of them.
+TEST_F(CudaDeviceTest, CopiesKeepTheirPlaceAmongFunctions) {
+  constexpr int64_t count = 1 << 20;
+  constexpr int runs = 12;
+  CudaPlan plan;
+  plan.setPtx(ptx);
+  unsigned x = plan.addGlobal("x", F32, {count}, proto::Global::INPUT);
+  unsigned y = plan.addGlobal("y", F32, {count}, proto::Global::OUTPUT);
+  unsigned z = plan.addGlobal("z", F32, {1}, proto::Global::INPUT);
+  plan.addLaunch(plan.addKernel("axpy", 128), count / 128,
+                 {plan.place(x), plan.place(y)});
+  Executor *made = loaded(plan);
+  ASSERT_NE(made, nullptr);
+  Executor &executor = *made;
+  EXPECT_TRUE(executor.device().worksOnItsOwn());
+  writeValues(executor, y, std::vector<float>(count));
+  auto valueOf = [](int run, int64_t i) {
+    return static_cast<float>((i + run) % 100);
+  };
+  std::vector<std::unique_ptr<runtime::Arrival>> arrivals;
+  std::vector<float> values(count);
+  for (int run = 0; run != runs; ++run) {
+    for (int64_t i = 0; i != count; ++i)
+      values[i] = valueOf(run, i);
+    writeValues(executor, x, values);
+    writeValues(executor, z, {static_cast<float>(run)});
+    ASSERT_FALSE(static_cast<bool>(executor.start(0)));
+    llvm::Expected<std::unique_ptr<runtime::Arrival>> arrival =
+        executor.startRead({z, y});
+    ASSERT_TRUE(static_cast<bool>(arrival));
+    arrivals.push_back(std::move(*arrival));
+    // One that nobody awaits: what it is written to goes to the next.
+    if (run % 4 == 1)
+      arrivals.back().reset();
+  }
+  std::vector<float> sums(count);
+  for (int run = 0; run != runs; ++run) {
+    for (int64_t i = 0; i != count; ++i)
+      sums[i] += 2 * valueOf(run, i);
+    if (!arrivals[run])
+      continue;
+    auto parts = arrivals[run]->await();
+    ASSERT_TRUE(static_cast<bool>(parts));
+    ASSERT_EQ(parts->size(), 2u);
+    EXPECT_EQ(toFloats(F32, (*parts)[0])[0], static_cast<float>(run));
+    ASSERT_EQ(toFloats(F32, (*parts)[1]), sums) << run;
+  }
+}
+
 TEST_F(CudaDeviceTest, SharedMemoryBeyondTheDefault) {
   constexpr int64_t count = 16384;
   CudaPlan plan;
