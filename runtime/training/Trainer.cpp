@@ -10,6 +10,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
 
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -37,13 +38,23 @@ static llvm::ArrayRef<uint8_t> bytesOf(llvm::ArrayRef<T> values) {
 }
 
 template <typename T>
+static std::vector<T> valuesOf(llvm::ArrayRef<uint8_t> bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+template <typename T>
+static std::vector<double> widened(const std::vector<T> &values) {
+  return std::vector<double>(values.begin(), values.end());
+}
+
+template <typename T>
 llvm::Expected<std::vector<T>> Trainer::readValues(const std::string &global) {
   llvm::Expected<std::vector<uint8_t>> bytes = readWhole(*executor, global);
   if (!bytes)
     return bytes.takeError();
-  std::vector<T> values(bytes->size() / sizeof(T));
-  std::memcpy(values.data(), bytes->data(), bytes->size());
-  return values;
+  return valuesOf<T>(*bytes);
 }
 
 llvm::Error Trainer::writeNumber(const std::string &global, int64_t value) {
@@ -106,12 +117,15 @@ llvm::Expected<Trainer> Trainer::create(Executor &executor,
 }
 
 llvm::Error Trainer::initialise() {
+  started.clear();
   skippedBefore = 0;
   isUpdateDue = false;
   return executor->run(init);
 }
 
 llvm::Error Trainer::restore(const TrainingState &state) {
+  // What they still do comes before what is written here, and is replaced.
+  started.clear();
   isUpdateDue = false;
   if (llvm::Error error =
           state.restore(*executor, [&] { return executor->run(init); }))
@@ -203,47 +217,69 @@ llvm::Error Trainer::writeTimes(llvm::ArrayRef<double> times) {
   return executor->write(global, bytesOf(llvm::ArrayRef(values)));
 }
 
-llvm::Expected<std::vector<double>> Trainer::readTimes() {
-  auto widened = [](const auto &values) {
-    return std::vector<double>(values.begin(), values.end());
-  };
-  if (isFlow()) {
-    llvm::Expected<std::vector<float>> t = readValues<float>(training->t());
-    if (!t)
-      return t.takeError();
-    return widened(*t);
-  }
-  llvm::Expected<std::vector<int64_t>> t = readValues<int64_t>(training->t());
-  if (!t)
-    return t.takeError();
-  return widened(*t);
+/// Has the losses of the micro-batch that was started last read.
+llvm::Expected<Trainer::StartedBatch> Trainer::startLosses(const Batch &batch) {
+  std::vector<unsigned> globals{*executor->findGlobal(training->mse()),
+                                *executor->findGlobal(training->t())};
+  if (!training->vb().empty())
+    globals.push_back(*executor->findGlobal(training->vb()));
+  llvm::Expected<std::unique_ptr<Arrival>> losses =
+      executor->startRead(globals);
+  if (!losses)
+    return losses.takeError();
+  return StartedBatch{batch.samples.vec(), std::move(*losses)};
 }
 
 /// Adds the losses of the first `count` samples of a micro-batch up.
-llvm::Error Trainer::readLosses(const Batch &batch, int64_t count,
-                                StepResult &result, int64_t &samples) {
-  llvm::Expected<std::vector<float>> mse = readValues<float>(training->mse());
-  if (!mse)
-    return mse.takeError();
-  llvm::Expected<std::vector<double>> t = readTimes();
-  if (!t)
-    return t.takeError();
-  std::vector<float> vb(mse->size());
-  if (!training->vb().empty()) {
-    llvm::Expected<std::vector<float>> read = readValues<float>(training->vb());
-    if (!read)
-      return read.takeError();
-    vb = std::move(*read);
-  }
+llvm::Error Trainer::addLosses(StartedBatch &batch, int64_t count,
+                               StepResult &result) {
+  llvm::Expected<std::vector<std::vector<uint8_t>>> parts =
+      batch.losses->await();
+  if (!parts)
+    return parts.takeError();
+  const std::vector<float> mse = valuesOf<float>((*parts)[0]);
+  const std::vector<double> t = isFlow()
+                                    ? widened(valuesOf<float>((*parts)[1]))
+                                    : widened(valuesOf<int64_t>((*parts)[1]));
+  std::vector<float> vb(mse.size());
+  if (!training->vb().empty())
+    vb = valuesOf<float>((*parts)[2]);
   for (int64_t i = 0; i != count; ++i) {
-    double loss = static_cast<double>((*mse)[i]) + vb[i];
-    result.mse += (*mse)[i];
+    double loss = static_cast<double>(mse[i]) + vb[i];
+    result.mse += mse[i];
     result.vb += vb[i];
-    result.byTime.add((*t)[i], isFlow() ? 1 : training->timesteps(), loss);
+    result.byTime.add(t[i], isFlow() ? 1 : training->timesteps(), loss);
     if (!std::isfinite(loss))
       result.badSamples.push_back(batch.samples[i]);
   }
-  samples += count;
+  return llvm::Error::success();
+}
+
+bool Trainer::hasLossScale() const {
+  return executor->metadata().precision() == "fp16" &&
+         !training->loss_scale().empty();
+}
+
+/// Has what the last step's prepare_update says read.
+llvm::Expected<std::unique_ptr<Arrival>> Trainer::startNumbers() {
+  std::vector<unsigned> globals{
+      *executor->findGlobal(training->gradient_norm()),
+      *executor->findGlobal(training->skipped())};
+  if (hasLossScale())
+    globals.push_back(*executor->findGlobal(training->loss_scale()));
+  return executor->startRead(globals);
+}
+
+llvm::Error Trainer::addNumbers(Arrival &numbers, StepResult &result) {
+  llvm::Expected<std::vector<std::vector<uint8_t>>> parts = numbers.await();
+  if (!parts)
+    return parts.takeError();
+  result.gradientNorm = valuesOf<float>((*parts)[0]).front();
+  int64_t skipped = valuesOf<int64_t>((*parts)[1]).front();
+  result.skipped = skipped != skippedBefore;
+  skippedBefore = skipped;
+  if (hasLossScale())
+    result.lossScale = valuesOf<float>((*parts)[2]).front();
   return llvm::Error::success();
 }
 
@@ -269,59 +305,73 @@ llvm::Error Trainer::startMicroBatch(bool isFirst, Timeline *timeline) {
   return executor->run(function, timeline);
 }
 
-llvm::Expected<StepResult>
-Trainer::step(int64_t step, BatchSource &source, Timeline *timeline,
-              llvm::function_ref<llvm::Error()> beforeUpdate) {
-  StepResult result;
-  int64_t samples = 0;
+/// Has the device make the update ready.
+llvm::Error
+Trainer::startPreparation(Timeline *timeline,
+                          llvm::function_ref<llvm::Error()> beforeUpdate) {
+  if (beforeUpdate)
+    if (llvm::Error error = beforeUpdate())
+      return error;
+  return timeline ? executor->run(prepareUpdate, timeline)
+                  : executor->start(prepareUpdate);
+}
+
+llvm::Error Trainer::start(int64_t step, BatchSource &source,
+                           Timeline *timeline,
+                           llvm::function_ref<llvm::Error()> beforeUpdate) {
+  StartedStep result;
   if (llvm::Error error = writeHyper(step))
-    return std::move(error);
+    return error;
   for (int64_t i = 0; i != microBatches(); ++i) {
     llvm::Expected<Batch> given = source.next();
     if (!given)
       return given.takeError();
     if (llvm::Error error = writeBatch(*given))
-      return std::move(error);
+      return error;
     if (llvm::Error error = startMicroBatch(i == 0, timeline))
-      return std::move(error);
-    bool last = i + 1 == microBatches();
-    if (last && beforeUpdate)
-      if (llvm::Error error = beforeUpdate())
-        return std::move(error);
-    // Does not wait until the host has seen the losses.
-    if (last)
-      if (llvm::Error error = timeline ? executor->run(prepareUpdate, timeline)
-                                       : executor->start(prepareUpdate))
-        return std::move(error);
-    if (llvm::Error error = readLosses(*given, batch(), result, samples))
-      return std::move(error);
+      return error;
+    // Before the losses are copied: a device changes from one kind of work to
+    // the other once.
+    if (i + 1 == microBatches())
+      if (llvm::Error error = startPreparation(timeline, beforeUpdate))
+        return error;
+    llvm::Expected<StartedBatch> losses = startLosses(*given);
+    if (!losses)
+      return losses.takeError();
+    result.batches.push_back(std::move(*losses));
   }
-  if (llvm::Error error = executor->finish())
-    return std::move(error);
+  llvm::Expected<std::unique_ptr<Arrival>> numbers = startNumbers();
+  if (!numbers)
+    return numbers.takeError();
+  result.numbers = std::move(*numbers);
+  started.push_back(std::move(result));
   isUpdateDue = true;
-  result.mse /= static_cast<double>(samples);
-  result.vb /= static_cast<double>(samples);
+  return llvm::Error::success();
+}
 
-  llvm::Expected<std::vector<float>> norm =
-      readValues<float>(training->gradient_norm());
-  if (!norm)
-    return norm.takeError();
-  llvm::Expected<std::vector<int64_t>> skipped =
-      readValues<int64_t>(training->skipped());
-  if (!skipped)
-    return skipped.takeError();
-  result.gradientNorm = norm->front();
-  result.skipped = skipped->front() != skippedBefore;
-  skippedBefore = skipped->front();
-  if (executor->metadata().precision() == "fp16" &&
-      !training->loss_scale().empty()) {
-    llvm::Expected<std::vector<float>> scale =
-        readValues<float>(training->loss_scale());
-    if (!scale)
-      return scale.takeError();
-    result.lossScale = scale->front();
-  }
+llvm::Expected<StepResult> Trainer::finish() {
+  assert(underWay() && "no step was started");
+  StartedStep step = std::move(started.front());
+  started.pop_front();
+  StepResult result;
+  for (StartedBatch &one : step.batches)
+    if (llvm::Error error = addLosses(one, batch(), result))
+      return std::move(error);
+  if (llvm::Error error = addNumbers(*step.numbers, result))
+    return std::move(error);
+  const auto samples = static_cast<double>(options.globalBatch);
+  result.mse /= samples;
+  result.vb /= samples;
   return result;
+}
+
+llvm::Expected<StepResult>
+Trainer::step(int64_t step, BatchSource &source, Timeline *timeline,
+              llvm::function_ref<llvm::Error()> beforeUpdate) {
+  assert(!underWay() && "the result would be another step's");
+  if (llvm::Error error = start(step, source, timeline, beforeUpdate))
+    return std::move(error);
+  return finish();
 }
 
 llvm::Expected<TensorFile> Trainer::gradients(std::string fileName) {
@@ -364,9 +414,13 @@ Trainer::evaluateAll(BatchSource &source, int64_t count,
       return std::move(error);
     if (llvm::Error error = executor->run(*evaluation))
       return std::move(error);
-    if (llvm::Error error = readLosses(
-            *given, std::min(batch(), count - samples), result, samples))
+    llvm::Expected<StartedBatch> losses = startLosses(*given);
+    if (!losses)
+      return losses.takeError();
+    int64_t taken = std::min(batch(), count - samples);
+    if (llvm::Error error = addLosses(*losses, taken, result))
       return std::move(error);
+    samples += taken;
   }
   return std::pair(result.mse / static_cast<double>(samples),
                    result.vb / static_cast<double>(samples));

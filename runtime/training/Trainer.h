@@ -6,6 +6,16 @@
 //   afterwards  update, which a GPU does beside the next step's forward; before
 //               anything else that needs it, on its own
 //
+// A step is started, and finished when its results are read. Of a device that
+// works on its own, the next step is started first:
+//
+//   host     start 0 | start 1 | finish 0 | start 2 | finish 1 | ...
+//   device     inputs 0, step 0, results 0, inputs 1, update 0 + step 1, ...
+//
+// All of that is in the device's order, and results are copies taken there, so
+// what a step gives does not depend on how far ahead the host is. That a norm
+// is not finite the device sees itself; only what follows for the run waits.
+//
 //===----------------------------------------------------------------------===//
 #ifndef DIT_RUNTIME_TRAINING_TRAINER_H
 #define DIT_RUNTIME_TRAINING_TRAINER_H
@@ -14,6 +24,8 @@
 #include "runtime/training/LearningRate.h"
 #include "runtime/training/MetricsFile.h"
 #include "runtime/training/TrainingState.h"
+
+#include <deque>
 
 namespace dit::runtime {
 
@@ -63,10 +75,10 @@ public:
   /// Makes the state that follows from the parameters as they are.
   llvm::Error initialise();
 
-  /// Goes on from a state.
+  /// Goes on from a state; steps that are under way are forgotten.
   llvm::Error restore(const TrainingState &state);
 
-  /// Copies the state, for a checkpoint.
+  /// Copies the state after all steps that were started, for a checkpoint.
   llvm::Expected<std::shared_ptr<const TrainingState>> copyState() {
     if (llvm::Error error = finishUpdate())
       return std::move(error);
@@ -80,8 +92,27 @@ public:
     return TrainingState::averages(*executor, *flats);
   }
 
-  /// One optimizer step, counted from 0. `beforeUpdate` is called when the
-  /// gradients of all micro-batches are there.
+  /// Has the device do one optimizer step, counted from 0, after those before,
+  /// and comes back while it does, unless it is timed. `beforeUpdate` is called
+  /// when the gradients of all micro-batches are there. After an error the step
+  /// is not under way.
+  llvm::Error start(int64_t step, BatchSource &source,
+                    Timeline *timeline = nullptr,
+                    llvm::function_ref<llvm::Error()> beforeUpdate = nullptr);
+
+  /// What the first step gave that was started and not finished; waits for it.
+  llvm::Expected<StepResult> finish();
+
+  /// Steps that were started and not finished.
+  int64_t underWay() const { return static_cast<int64_t>(started.size()); }
+
+  /// How many steps are best left under way when the next one is started:
+  /// where the device needs the host for each, none.
+  int64_t stepsAhead() const {
+    return executor->device().worksOnItsOwn() ? 1 : 0;
+  }
+
+  /// Starts a step and finishes it.
   llvm::Expected<StepResult>
   step(int64_t step, BatchSource &source, Timeline *timeline = nullptr,
        llvm::function_ref<llvm::Error()> beforeUpdate = nullptr);
@@ -103,6 +134,18 @@ public:
            llvm::function_ref<bool()> proceed);
 
 private:
+  /// A micro-batch whose losses are on their way: mse, t, and vb.
+  struct StartedBatch {
+    std::vector<int64_t> samples;
+    std::unique_ptr<Arrival> losses;
+  };
+  /// A step whose results are: the gradient's norm, skipped, and the loss
+  /// scale.
+  struct StartedStep {
+    std::vector<StartedBatch> batches;
+    std::unique_ptr<Arrival> numbers;
+  };
+
   Trainer(Executor &executor, const TrainerOptions &options)
       : executor(&executor), options(options),
         training(&executor.metadata().training()) {}
@@ -111,13 +154,17 @@ private:
   bool isFlow() const { return training->schedule() == "flow"; }
   llvm::Error writeBatch(const Batch &batch);
   llvm::Error writeTimes(llvm::ArrayRef<double> times);
-  llvm::Expected<std::vector<double>> readTimes();
-  llvm::Error readLosses(const Batch &batch, int64_t count, StepResult &result,
-                         int64_t &samples);
+  llvm::Expected<StartedBatch> startLosses(const Batch &batch);
+  llvm::Error addLosses(StartedBatch &batch, int64_t count, StepResult &result);
+  llvm::Expected<std::unique_ptr<Arrival>> startNumbers();
+  llvm::Error addNumbers(Arrival &numbers, StepResult &result);
+  bool hasLossScale() const;
   llvm::Error writeNumber(const std::string &global, int64_t value);
   llvm::Error writeDropout(double probability);
   llvm::Error writeHyper(int64_t step);
   llvm::Error startMicroBatch(bool isFirst, Timeline *timeline);
+  llvm::Error startPreparation(Timeline *timeline,
+                               llvm::function_ref<llvm::Error()> beforeUpdate);
   template <typename T>
   llvm::Expected<std::vector<T>> readValues(const std::string &global);
   llvm::Expected<std::optional<std::pair<double, double>>>
@@ -130,9 +177,10 @@ private:
   std::unique_ptr<FlatParameters> flats;
   unsigned init = 0, accumulateFirst = 0, accumulate = 0, prepareUpdate = 0,
            update = 0;
-  bool isUpdateDue = false; // of the last step
+  bool isUpdateDue = false; // of the last step started
+  std::deque<StartedStep> started;
   std::optional<unsigned> evaluation;
-  int64_t skippedBefore = 0;
+  int64_t skippedBefore = 0; // after the last step finished
 };
 
 } // namespace dit::runtime

@@ -198,15 +198,11 @@ begin(const Options &options, Trainer &trainer, const LoadedPlan &loaded,
 // The run
 //===----------------------------------------------------------------------===//
 
-/// Evaluates the averages every so many steps, and at the end.
-static TrainLoop::Watcher evaluator(const Options &options, Trainer &trainer,
-                                    EvaluationData &data, int64_t steps,
+/// Evaluates the averages.
+static TrainLoop::Watcher evaluator(Trainer &trainer, EvaluationData &data,
                                     Terminal &terminal) {
-  int64_t every = *options.training.evalEvery;
-  return [=, &trainer, &data, &terminal](int64_t step, MetricsFile &metrics,
-                                         EventFile &events) -> llvm::Error {
-    if (step % every != 0 && step != steps)
-      return llvm::Error::success();
+  return [&](int64_t step, MetricsFile &metrics,
+             EventFile &events) -> llvm::Error {
     if (llvm::Error error = data.source->seek(0))
       return error;
     llvm::Expected<std::optional<std::pair<double, double>>> result =
@@ -226,7 +222,7 @@ static TrainLoop::Watcher evaluator(const Options &options, Trainer &trainer,
   };
 }
 
-/// Samples a grid from the averages every so many steps.
+/// Samples a grid from the averages every so many steps, not at the end.
 static TrainLoop::Watcher painter(const Options &options, Trainer &trainer,
                                   SampleGrid &grid) {
   int64_t every = *options.training.sampleEvery;
@@ -283,8 +279,8 @@ llvm::Expected<Exit> dit::runtime::runTraining(const Options &options,
   TrainLoop loop(options, loaded, *trainer, *data->source, *run, terminal,
                  std::move(manifest), with.rate);
   if (options.training.evalEvery)
-    loop.addWatcher(
-        evaluator(options, *trainer, evaluation, data->steps, terminal));
+    loop.addWatcher(*options.training.evalEvery,
+                    evaluator(*trainer, evaluation, terminal));
   std::optional<SampleGrid> grid;
   if (options.training.sampleEvery) {
     llvm::Expected<SampleGrid> created =
@@ -292,7 +288,8 @@ llvm::Expected<Exit> dit::runtime::runTraining(const Options &options,
     if (!created)
       return created.takeError();
     grid.emplace(std::move(*created));
-    loop.addWatcher(painter(options, *trainer, *grid));
+    loop.addWatcher(*options.training.sampleEvery,
+                    painter(options, *trainer, *grid));
   }
   return loop.train(*position, data->steps, data->globalBatch);
 }

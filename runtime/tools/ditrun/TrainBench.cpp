@@ -65,10 +65,15 @@ llvm::Expected<Exit> dit::runtime::benchTraining(const Options &options,
   bench.run = [&](Timeline *timeline) -> llvm::Error {
     Clock::time_point begin = Clock::now();
     timed.waited = 0;
-    llvm::Expected<StepResult> result = trainer.step(step++, timed, timeline);
+    if (llvm::Error error = trainer.start(step++, timed, timeline))
+      return error;
+    // As a run does: see TrainLoop. A run that is timed leaves nothing behind.
+    while (trainer.underWay() > (timeline ? 0 : trainer.stepsAhead()))
+      if (llvm::Expected<StepResult> result = trainer.finish(); !result)
+        return result.takeError();
     seconds += secondsSince(begin);
     waits.push_back(timed.waited);
-    return result ? llvm::Error::success() : result.takeError();
+    return llvm::Error::success();
   };
   llvm::Expected<Exit> code = runBench(options, loaded, bench);
   if (!code)

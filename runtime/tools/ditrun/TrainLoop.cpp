@@ -5,6 +5,7 @@
 #include "runtime/plan/Memory.h"
 #include "runtime/tools/ditrun/TrainData.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -134,9 +135,14 @@ llvm::Error TrainLoop::rewind(const std::string &why) {
                           trainer.parameters());
   if (!state)
     return state.takeError();
+  // Samples that a step under way has taken are taken again.
+  bool isAhead = trainer.underWay() != 0;
   if (llvm::Error error = trainer.restore(**state))
     return error;
   terminal.warn(why + "; back to '" + plan::escaped((*point)->folder) + "'");
+  if (isAhead)
+    if (llvm::Error error = source.seek(manifest.samples))
+      return explain(std::move(error));
   lastSaved = lastLogged = manifest.step = (*point)->manifest.step;
   return openFiles();
 }
@@ -202,17 +208,16 @@ llvm::Error TrainLoop::log(const StepResult &result) {
   return events->addScalars(manifest.step, scalars);
 }
 
-void TrainLoop::showProgress(const StepResult &result, int64_t first,
-                             int64_t steps) {
+void TrainLoop::showProgress(const StepResult &result) {
   // An average over about a hundred steps, right from the first one on.
   constexpr double factor = 0.99;
   if (std::isfinite(result.mse + result.vb)) {
     smoothed = factor * smoothed + (1 - factor) * (result.mse + result.vb);
     smoothedWeight = factor * smoothedWeight + (1 - factor);
   }
-  terminal.progress(manifest.step - first, steps - first,
+  terminal.progress(manifest.step - firstStep, lastStep - firstStep,
                     llvm::formatv("step {0} of {1}, loss {2:f4}", manifest.step,
-                                  steps, smoothed / smoothedWeight)
+                                  lastStep, smoothed / smoothedWeight)
                         .str());
 }
 
@@ -220,8 +225,22 @@ void TrainLoop::showProgress(const StepResult &result, int64_t first,
 // The loop
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<StepResult> TrainLoop::oneStep() {
-  int64_t index = manifest.step - firstStep;
+bool TrainLoop::isEvery(int64_t count, int64_t step) const {
+  return step % count == 0 || step == lastStep;
+}
+
+/// Whether the state after a step is looked at: then no later one is started
+/// before.
+bool TrainLoop::isLookedAt(int64_t step) const {
+  return isEvery(saveEvery, step) ||
+         llvm::any_of(watchers, [&](const auto &watcher) {
+           return isEvery(watcher.first, step);
+         });
+}
+
+/// Starts the step after those that are done or under way.
+llvm::Error TrainLoop::startStep() {
+  int64_t step = manifest.step + trainer.underWay(), index = step - firstStep;
   bool traced =
       options.trace && index >= tracedFrom && index < tracedFrom + tracedSteps;
   auto saveGradients = [&]() -> llvm::Error {
@@ -233,46 +252,78 @@ llvm::Expected<StepResult> TrainLoop::oneStep() {
       return file.takeError();
     return writeTensorFile(file->name, *file);
   };
-  return trainer.step(manifest.step, source, traced ? &timeline : nullptr,
-                      saveGradients);
+  llvm::Error error =
+      trainer.start(step, source, traced ? &timeline : nullptr, saveGradients);
+  warnOfBadSamples(source, terminal);
+  return error;
+}
+
+/// Reads what the first step under way gave, and does all that follows from it.
+llvm::Error TrainLoop::finishStep() {
+  llvm::Expected<StepResult> result = trainer.finish();
+  if (!result)
+    return explain(result.takeError());
+  awaitWrite();
+  ++manifest.step;
+  manifest.samples += globalBatch;
+  if (isEvery(logEvery, manifest.step) || result->isBad())
+    if (llvm::Error error = log(*result))
+      return explain(std::move(error));
+  if (llvm::Error error = judge(*result))
+    return error;
+  showProgress(*result);
+  if (manifest.step % saveEvery == 0)
+    if (llvm::Error error = save())
+      return error;
+  for (const auto &[every, watch] : watchers)
+    if (isEvery(every, manifest.step))
+      if (llvm::Error error = watch(manifest.step, *metrics, *events))
+        return explain(std::move(error));
+  return llvm::Error::success();
+}
+
+/// Finishes steps until so many are under way.
+llvm::Error TrainLoop::finishSteps(int64_t left) {
+  while (trainer.underWay() > left)
+    if (llvm::Error error = finishStep())
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Error TrainLoop::runSteps() {
+  while (manifest.step + trainer.underWay() < lastStep && !stopRequested()) {
+    if (llvm::Error error = startStep()) {
+      // What was wrong before, and the line of the step before, come first.
+      if (llvm::Error earlier = finishSteps(0)) {
+        llvm::consumeError(std::move(error));
+        return earlier;
+      }
+      return explain(std::move(error));
+    }
+    bool isStop = isLookedAt(manifest.step + trainer.underWay());
+    if (llvm::Error error = finishSteps(isStop ? 0 : trainer.stepsAhead()))
+      return error;
+  }
+  return finishSteps(0);
 }
 
 llvm::Expected<Exit> TrainLoop::train(Position begin, int64_t steps,
                                       int64_t samplesOfStep) {
   globalBatch = samplesOfStep;
   firstStep = lastLogged = manifest.step = begin.step;
+  lastStep = steps;
   manifest.samples = begin.samples;
   if (begin.step)
     lastSaved = begin.step;
+  logEvery = options.training.logEvery.value_or(10);
+  saveEvery = options.training.saveEvery.value_or(1000);
   if (llvm::Error error = openFiles())
     return std::move(error);
 
   catchStopRequests();
-  int64_t logEvery = options.training.logEvery.value_or(10);
-  int64_t saveEvery = options.training.saveEvery.value_or(1000);
   Clock::time_point start = lastTime = Clock::now();
-  while (manifest.step < steps && !stopRequested()) {
-    llvm::Expected<StepResult> result = oneStep();
-    warnOfBadSamples(source, terminal);
-    if (!result)
-      return explain(result.takeError());
-    awaitWrite();
-    ++manifest.step;
-    manifest.samples += globalBatch;
-    bool last = manifest.step == steps;
-    if (manifest.step % logEvery == 0 || last || result->isBad())
-      if (llvm::Error error = log(*result))
-        return explain(std::move(error));
-    if (llvm::Error error = judge(*result))
-      return std::move(error);
-    showProgress(*result, begin.step, steps);
-    if (manifest.step % saveEvery == 0)
-      if (llvm::Error error = save())
-        return std::move(error);
-    for (const Watcher &watcher : watchers)
-      if (llvm::Error error = watcher(manifest.step, *metrics, *events))
-        return explain(std::move(error));
-  }
+  if (llvm::Error error = runSteps())
+    return std::move(error);
   if (llvm::Error error = save())
     return std::move(error);
   if (llvm::Error error = writer.finish())

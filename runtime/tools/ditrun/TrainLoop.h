@@ -19,6 +19,18 @@ namespace dit::runtime {
 ///
 /// A kill loses at most the steps between two saves, and where a write takes
 /// longer, those that were done during it.
+///
+/// A device that works on its own is given step S + 1 before the results of
+/// step S are read. All that is said and decided of S is so a step later, but
+/// as it was, because
+///
+///   - results are copies of their step's (see Trainer);
+///   - nothing but a finished step is logged, counted, or the number of a save:
+///     where the state of a step is looked at (saves, watchers, the last step),
+///     and after a signal, every step under way is finished and none started;
+///   - a step that is not finite changes nothing, by the device's own doing.
+///     The run that stops for it keeps its checkpoints and no more; one that
+///     goes back forgets S + 1 and takes its samples again.
 class TrainLoop {
 public:
   /// Where a run begins.
@@ -38,7 +50,10 @@ public:
         run(run), terminal(terminal), manifest(std::move(manifest)), rate(rate),
         writer(run, options.training.keep.value_or(0)) {}
 
-  void addWatcher(Watcher watcher) { watchers.push_back(std::move(watcher)); }
+  /// Has it called after every so many steps, and after the last.
+  void addWatcher(int64_t every, Watcher watcher) {
+    watchers.push_back({every, std::move(watcher)});
+  }
 
   /// Trains from `begin` to step `steps`, each of `samplesOfStep` samples.
   /// Exit::Stopped after a signal, state saved; an error of Exit::Diverged
@@ -55,8 +70,13 @@ private:
   llvm::Error rewind(const std::string &why);
   llvm::Error openFiles();
   llvm::Error log(const StepResult &result);
-  llvm::Expected<StepResult> oneStep();
-  void showProgress(const StepResult &result, int64_t first, int64_t steps);
+  void showProgress(const StepResult &result);
+  bool isEvery(int64_t count, int64_t step) const;
+  bool isLookedAt(int64_t step) const;
+  llvm::Error startStep();
+  llvm::Error finishStep();
+  llvm::Error finishSteps(int64_t left);
+  llvm::Error runSteps();
 
   const Options &options;
   const LoadedPlan &loaded;
@@ -64,15 +84,17 @@ private:
   BatchSource &source;
   RunFolder &run;
   Terminal &terminal;
-  Manifest manifest; // of the next checkpoint: step and samples are the run's
+  Manifest manifest; // of the next checkpoint: steps finished, their samples
   LearningRate rate;
   CheckpointWriter writer;
-  std::vector<Watcher> watchers;
+  std::vector<std::pair<int64_t, Watcher>> watchers;
   std::optional<MetricsFile> metrics;
   std::optional<EventFile> events;
   Timeline timeline;
   int64_t globalBatch = 0; // samples of a step
   int64_t firstStep = 0;
+  int64_t lastStep = 0; // steps done at the end
+  int64_t logEvery = 0, saveEvery = 0;
   int64_t lastSaved = -1;
   int64_t lastLogged = 0;
   int64_t badSteps = 0; // after each other, or rewinds

@@ -10,9 +10,11 @@
 #include "runtime/devices/cpu/CpuDevice.h"
 #include "runtime/plan/Failure.h"
 #include "test/runtime/HandPlan.h"
+#include "test/runtime/devices/LateDevice.h"
 
 #include "llvm/Support/FileSystem.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -79,10 +81,11 @@ private:
 
 /// The plan on a device, and its trainer.
 struct Loaded {
-  explicit Loaded(const TrainerOptions &options)
+  explicit Loaded(const TrainerOptions &options,
+                  std::unique_ptr<Device> with = createCpuDevice(1))
       : hand(test::makeTrainPlan()),
         view{hand.metadata, hand.code, hand.weights, ""},
-        device(createCpuDevice(1)),
+        device(std::move(with)),
         executor(llvm::cantFail(Executor::create(view, *device))),
         trainer(llvm::cantFail(Trainer::create(*executor, options))) {
     llvm::cantFail(trainer.initialise());
@@ -230,6 +233,78 @@ TEST(TrainerTest, LeavesTheStateAtALossThatIsNotFinite) {
   EXPECT_FALSE(result.isBad());
   EXPECT_FALSE(result.skipped);
   EXPECT_NE(loaded.values("masters"), masters);
+}
+
+namespace {
+
+void expectSame(const StepResult &a, const StepResult &b) {
+  // NaN is the same as NaN here.
+  EXPECT_EQ(std::bit_cast<uint64_t>(a.mse), std::bit_cast<uint64_t>(b.mse));
+  EXPECT_EQ(std::bit_cast<uint64_t>(a.gradientNorm),
+            std::bit_cast<uint64_t>(b.gradientNorm));
+  EXPECT_EQ(a.byTime.count, b.byTime.count);
+  EXPECT_EQ(a.skipped, b.skipped);
+  EXPECT_EQ(a.badSamples, b.badSamples);
+}
+
+} // namespace
+
+// However far the host is ahead, a step has the inputs that were written for it
+// and gives its own results, in one micro-batch or in three.
+TEST(TrainerTest, ResultsAreThoseOfTheirStep) {
+  for (int64_t globalBatch : {2, 6}) {
+    Loaded plain(optionsOf(globalBatch));
+    Loaded late(optionsOf(globalBatch), std::make_unique<test::LateDevice>());
+    auto &device = static_cast<test::LateDevice &>(*late.device);
+    NumberedBatches source(true), same(true);
+    source.broken = same.broken = 3 * globalBatch + 1;
+    constexpr int64_t steps = 5;
+    uint64_t before = device.commands;
+    for (int64_t step = 0; step != steps; ++step) {
+      llvm::cantFail(late.trainer.start(step, same));
+      // The host has waited for no more than the queue's length demands.
+      EXPECT_EQ(device.commandsDone + Executor::mostUnderWay,
+                std::max(before + Executor::mostUnderWay, device.commands));
+    }
+    EXPECT_EQ(late.trainer.underWay(), steps);
+    for (int64_t step = 0; step != steps; ++step) {
+      StepResult expected = llvm::cantFail(plain.trainer.step(step, source));
+      StepResult result = llvm::cantFail(late.trainer.finish());
+      expectSame(result, expected);
+      EXPECT_EQ(result.skipped, step == 3);
+      if (step == 3)
+        EXPECT_EQ(result.badSamples,
+                  (std::vector<int64_t>{3 * globalBatch + 1}));
+    }
+    for (const char *flat : {"masters", "ema", "moment1", "moment2"})
+      EXPECT_EQ(late.values(flat), plain.values(flat)) << flat;
+  }
+}
+
+// A state that is put back is not what steps under way make of it, and they
+// give no results.
+TEST(TrainerTest, AStateEndsStepsUnderWay) {
+  Loaded plain(optionsOf(2));
+  Loaded late(optionsOf(2), std::make_unique<test::LateDevice>());
+  EXPECT_EQ(plain.trainer.stepsAhead(), 0);
+  EXPECT_EQ(late.trainer.stepsAhead(), 1);
+  NumberedBatches source(true), same(true);
+  llvm::cantFail(plain.trainer.step(0, source));
+  llvm::cantFail(late.trainer.step(0, same));
+  auto state = llvm::cantFail(late.trainer.copyState());
+  same.broken = 2;
+  llvm::cantFail(late.trainer.start(1, same));
+  llvm::cantFail(late.trainer.start(2, same));
+  llvm::cantFail(late.trainer.restore(*state));
+  EXPECT_EQ(late.trainer.underWay(), 0);
+  for (int64_t step = 1; step != 4; ++step) {
+    llvm::cantFail(source.seek(20 + 2 * step));
+    llvm::cantFail(same.seek(20 + 2 * step));
+    StepResult expected = llvm::cantFail(plain.trainer.step(step, source));
+    expectSame(llvm::cantFail(late.trainer.step(step, same)), expected);
+  }
+  for (const char *flat : {"masters", "ema", "moment1", "moment2"})
+    EXPECT_EQ(late.values(flat), plain.values(flat)) << flat;
 }
 
 // fp16's overflow with a scale to lower is no fault of the model.
