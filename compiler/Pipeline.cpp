@@ -197,6 +197,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     if (!options.isForGpu || options.mode == Mode::Train)
       functions->addPass(createFuseGatedResidual(
           {.report = report, .library = options.isForGpu}));
+    if (options.mode == Mode::Train)
+      functions->addPass(createJoinSmallKernels());
     functions->addPass(createVerifyFused());
     return;
   }
