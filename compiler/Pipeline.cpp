@@ -191,7 +191,8 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
       manager.addPass(createMatchBias());
       functions = &manager.nest<func::FuncOp>();
     }
-    functions->addPass(createFormKernels({.report = report}));
+    functions->addPass(
+        createFormKernels({.report = report, .repeatFlops = options.isForGpu}));
     functions->addPass(createHoistReductions());
     // GPU libraries have no gates; what training sums is for them.
     if (!options.isForGpu || options.mode == Mode::Train)

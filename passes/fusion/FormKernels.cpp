@@ -183,7 +183,7 @@ struct FormKernels : dit::impl::FormKernelsBase<FormKernels> {
       return signalPassFailure();
     }
     Block &block = function.getBody().front();
-    KernelPlan plan(block);
+    KernelPlan plan(block, repeatFlops);
     if (const auto &failure = plan.getFailure()) {
       failure->op->emitOpError("cannot be computed by a kernel: ")
           << failure->text;

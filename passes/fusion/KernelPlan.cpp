@@ -11,7 +11,8 @@
 using namespace mlir;
 using namespace dit;
 
-KernelPlan::KernelPlan(Block &block) {
+KernelPlan::KernelPlan(Block &block, bool repeatsFlops)
+    : repeatsFlops(repeatsFlops) {
   unsigned position = 0;
   for (Operation &op : block)
     positions[&op] = position++;

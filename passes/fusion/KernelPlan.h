@@ -12,11 +12,11 @@
 //  3. A cheap op (a view, a cast, a look-up) goes into every consumer.
 //  4. Else the consumers become one kernel where they have one space and none
 //     needs the other's results; where that cannot be, an op of one flop on one
-//     buffer (1 + scale) goes into each; else the first of them whose points
-//     are the value's elements has the value as one more result and the others
-//     read it; where that closes a cycle, or none is like that, the value gets
-//     a kernel of its own, or joins one that makes another operand of the same
-//     attention.
+//     buffer (1 + scale) goes into each, on GPUs; else the first of them whose
+//     points are the value's elements has the value as one more result and the
+//     others read it; where that closes a cycle, or none is like that, the
+//     value gets a kernel of its own, or joins one that makes another operand
+//     of the same attention.
 //  5. In the end kernels of nothing but column sums join one over the same rows
 //     that reads what they add.
 //
@@ -62,8 +62,9 @@ struct FusionNote {
 /// Plans the kernels of one block of body ops and anchors.
 class KernelPlan {
 public:
-  /// Plans `block`; the ops' order must be topological, as in any block.
-  explicit KernelPlan(mlir::Block &block);
+  /// Plans `block`; the ops' order must be topological, as in any block. With
+  /// `repeatsFlops` a flop is done again rather than launched once.
+  KernelPlan(mlir::Block &block, bool repeatsFlops);
 
   /// The kernel one of whose results is `value`, null where there is none.
   const PlannedKernel *getProducer(mlir::Value value) const;
@@ -129,6 +130,7 @@ private:
   bool isComputedIn(mlir::Operation *op, unsigned kernel) const;
   void note(mlir::Operation *op, const llvm::Twine &text);
 
+  bool repeatsFlops;
   std::vector<PlannedKernel> kernels;
   std::vector<FusionNote> notes;
   std::optional<FusionNote> failure;

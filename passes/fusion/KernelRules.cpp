@@ -63,7 +63,7 @@ bool KernelPlan::isDuplicated(Operation *op) const {
 /// True for ops that several kernels do again rather than read the result of:
 /// one flop on the numbers of one buffer, which is there anyway and no wider.
 bool KernelPlan::isDoneAgain(Operation *op) const {
-  if (isCheap(op) || isReduction(op) || getWeight(op) > 1)
+  if (!repeatsFlops || isCheap(op) || isReduction(op) || getWeight(op) > 1)
     return false;
   auto getWidth = [](Value value) {
     return getElementTypeOrSelf(value).getIntOrFloatBitWidth();

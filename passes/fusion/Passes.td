@@ -205,9 +205,16 @@ def FormKernels : Dit_FusionPass<"dit-form-kernels"> {
         (%mod, %branch, %x) : (…) -> (tensor<8x64x192xf32>, tensor<8x64x192xf32>) {…}
     ```
     A function's kernels are put in the order in which their results are needed;
-    then dit.after has done its part, and goes.
+    then dit.after has done its part, and goes. On GPUs, where a launch takes
+    longer, several kernels do one flop again (`repeat-flops`: 1 + scale); on
+    CPUs it is more work, and code around it whose products and sums become
+    single instructions rounds otherwise.
   }];
-  let options = [Dit_ReportOption];
+  let options = [
+    Dit_ReportOption,
+    Option<"repeatFlops", "repeat-flops", "bool", "false",
+           "do a flop on one buffer again in each kernel that reads its result">
+  ];
 }
 
 def HoistReductions : Dit_FusionPass<"dit-hoist-reductions"> {
