@@ -4,6 +4,7 @@
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/codegen/gpu/FlashAttention.h"
+#include "compiler/codegen/gpu/FlashAttentionGrad.h"
 #include "compiler/codegen/gpu/GpuCodegen.h"
 #include "compiler/codegen/gpu/KernelReport.h"
 #include "dialects/plan/PlanDialect.h"
@@ -21,7 +22,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 
-#include <set>
+#include <map>
 
 using namespace mlir;
 using dit::plan::Exit;
@@ -282,16 +283,25 @@ private:
     plan.images.push_back({dit::proto::Image::PTX, gpu, std::move(ptx), part});
   }
 
-  /// Our attention's code for each head dimension that the plan has.
+  /// The code of each attention kernel of ours that the plan has.
   void addAttentionKernels(ModuleOp module, bool assembles) {
-    std::set<int64_t> headDims;
-    module.walk([&](dit::plan::AttentionOp op) {
-      if (op.getOurs())
-        headDims.insert(op.getSizes()[4]);
+    std::map<std::string, llvm::StringRef> parts;
+    module.walk([&](Operation *op) {
+      if (auto attention = dyn_cast<dit::plan::AttentionOp>(op)) {
+        int64_t headDim = attention.getSizes()[4];
+        if (attention.getOurs())
+          parts.emplace(dit::codegen::getFlashAttentionPart(headDim),
+                        dit::codegen::getFlashAttentionPtx(headDim));
+      } else if (auto gradient = dyn_cast<dit::plan::AttentionGradOp>(op);
+                 gradient && gradient.getOurs()) {
+        dit::codegen::FlashAttentionGrad kernel =
+            dit::codegen::getFlashAttentionGrad(gradient.getSizes()[4],
+                                                gradient.getSizes()[2]);
+        parts.emplace(kernel.part, kernel.ptx);
+      }
     });
-    for (int64_t headDim : headDims)
-      addImages(dit::codegen::getFlashAttentionPtx(headDim).str(), "sm_90a",
-                assembles, dit::codegen::getFlashAttentionPart(headDim));
+    for (const auto &[part, ptx] : parts)
+      addImages(ptx.str(), "sm_90a", assembles, part);
   }
 };
 } // namespace

@@ -2,6 +2,7 @@
 #include "compiler/EncodeInstruction.h"
 
 #include "compiler/codegen/gpu/FlashAttention.h"
+#include "compiler/codegen/gpu/FlashAttentionGrad.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -167,6 +168,14 @@ struct Encoder {
     flash->set_shared_bytes(codegen::getFlashAttentionSharedBytes(headDim));
   }
 
+  void encodeFlash(const codegen::FlashAttentionGrad &kernel,
+                   proto::FlashAttentionGrad *flash) const {
+    flash->set_part(kernel.part);
+    flash->set_symbol(codegen::flashAttentionGradSymbol.str());
+    flash->set_threads(kernel.threads);
+    flash->set_shared_bytes(kernel.sharedBytes);
+  }
+
   void encode(plan::AttentionGradOp op, proto::Instruction &instruction) const {
     using Op = plan::AttentionGradOp;
     proto::AttentionGrad *gradient = instruction.mutable_attention_grad();
@@ -187,6 +196,10 @@ struct Encoder {
            gradient->mutable_value_grad());
     if (op.getWorkspace())
       encode(op.getWorkspace(), gradient->mutable_workspace());
+    if (op.getOurs())
+      encodeFlash(
+          codegen::getFlashAttentionGrad(op.getSizes()[4], op.getSizes()[2]),
+          gradient->mutable_flash());
   }
 
   void encode(plan::CopyOp op, proto::Instruction &instruction) const {

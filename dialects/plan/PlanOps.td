@@ -335,7 +335,7 @@ def Plan_AttentionGradOp : Plan_Instruction<"attention_grad",
   let summary = "the cotangents of query, key and value";
   let description = [{
     proto.AttentionGrad: q, k, v, the output, its log Σ exp and its cotangent
-    make those of q, k and v. sizes and mask as plan.attention has them;
+    make those of q, k and v. sizes, mask and `ours` as plan.attention has them;
     `strides` of batch, token and head, three each, of q, k, v, output, output's
     cotangent, and of the three results, which may alternate within one buffer.
 
@@ -353,7 +353,8 @@ def Plan_AttentionGradOp : Plan_Instruction<"attention_grad",
       Optional<Plan_Memory>:$mask, Optional<Plan_Memory>:$workspace,
       DenseI64ArrayAttr:$sizes, F64Attr:$scale, DenseI64ArrayAttr:$strides,
       OptionalAttr<DenseI64ArrayAttr>:$mask_strides,
-      DefaultValuedAttr<I64Attr, "1">:$key_head_group, TypeAttr:$type);
+      DefaultValuedAttr<I64Attr, "1">:$key_head_group, TypeAttr:$type,
+      UnitAttr:$ours);
   let assemblyFormat = [{
     $q `,` $k `,` $v `,` $output `,` $log_sum_exp `,` $output_grad `->`
     $query_grad `,` $key_grad `,` $value_grad (`mask` $mask^ $mask_strides)?

@@ -48,10 +48,12 @@ static int64_t getWorkspaceBytes(plan::AttentionGradOp op) {
   return bytes;
 }
 
-/// Megabytes each, and needed nowhere between: a buffer for every instruction,
-/// so that others may have the memory meanwhile.
+/// Megabytes each, and needed nowhere between: a buffer for every instruction
+/// of a library's, so that others may have the memory meanwhile.
 static void addGradientWorkspaces(plan::FunctionOp function) {
   for (auto op : function.getOps<plan::AttentionGradOp>()) {
+    if (op.getOurs())
+      continue;
     OpBuilder builder(op);
     op.getWorkspaceMutable().assign(
         plan::BufferOp::create(builder, op.getLoc(), getWorkspaceBytes(op)));

@@ -1,4 +1,4 @@
-//===- ChooseAttention.cpp - Our attention kernel or the library's --------===//
+//===- ChooseAttention.cpp - Our attention kernels or the library's -------===//
 #include "passes/lowering/Passes.h"
 
 #include <limits>
@@ -36,23 +36,45 @@ static bool isFaster(plan::AttentionOp op) {
   });
 }
 
+/// What both kernels are for: bf16, every head with keys of its own, no mask.
+template <typename Op>
+static bool isForOurs(Op op) {
+  return op.getType().isBF16() && !op.getMask() && op.getKeyHeadGroup() == 1 &&
+         op.getSizes()[5] == op.getSizes()[4] &&
+         op.getScale().convertToDouble() > 0;
+}
+
+/// Rows are read and written 16 bytes at a time.
+static bool isAligned(Value memory, ArrayRef<int64_t> strides) {
+  return plan::getPlace(memory).offset % 16 == 0 &&
+         llvm::all_of(strides, [](int64_t s) { return s % 8 == 0; });
+}
+
 /// Whether our kernel can do it, and should.
 static bool isOurs(plan::AttentionOp op) {
-  ArrayRef<int64_t> sizes = op.getSizes();
-  int64_t headDim = sizes[4];
-  if (!op.getType().isBF16() || op.getMask() || op.getKeyHeadGroup() != 1 ||
-      sizes[5] != headDim || !isFaster(op) ||
-      op.getScale().convertToDouble() <= 0)
-    return false;
-  // The copy engine wants rows at multiples of 16 bytes, so do the results.
-  auto isAligned = [](Value memory, ArrayRef<int64_t> strides) {
-    return plan::getPlace(memory).offset % 16 == 0 &&
-           llvm::all_of(strides, [](int64_t s) { return s % 8 == 0; });
-  };
-  return isAligned(op.getQ(), op.getQStrides()) &&
+  return isForOurs(op) && isFaster(op) &&
+         isAligned(op.getQ(), op.getQStrides()) &&
          isAligned(op.getK(), op.getKStrides()) &&
          isAligned(op.getV(), op.getVStrides()) &&
          isAligned(op.getOutput(), op.getOutputStrides());
+}
+
+/// Of heads that a multiprocessor's shared memory holds whole, cuDNN was slower
+/// at every size.
+static bool isOurs(plan::AttentionGradOp op) {
+  using Op = plan::AttentionGradOp;
+  ArrayRef<int64_t> sizes = op.getSizes();
+  return isForOurs(op) && sizes[2] == sizes[3] &&
+         llvm::is_contained({64, 128, 256}, sizes[2]) &&
+         llvm::is_contained({48, 64, 72}, sizes[4]) &&
+         isAligned(op.getQ(), op.getStrides(Op::Q)) &&
+         isAligned(op.getK(), op.getStrides(Op::K)) &&
+         isAligned(op.getV(), op.getStrides(Op::V)) &&
+         isAligned(op.getOutput(), op.getStrides(Op::Output)) &&
+         isAligned(op.getOutputGrad(), op.getStrides(Op::OutputGrad)) &&
+         isAligned(op.getQueryGrad(), op.getStrides(Op::QueryGrad)) &&
+         isAligned(op.getKeyGrad(), op.getStrides(Op::KeyGrad)) &&
+         isAligned(op.getValueGrad(), op.getStrides(Op::ValueGrad));
 }
 
 namespace {
@@ -60,17 +82,29 @@ struct ChooseAttention : dit::impl::ChooseAttentionBase<ChooseAttention> {
   using ChooseAttentionBase::ChooseAttentionBase;
 
   void runOnOperation() override {
-    getOperation().walk([&](plan::AttentionOp op) {
-      if (!isOurs(op)) {
-        if (report)
-          op.emitRemark("attention by cuDNN: our kernel is for bf16 without "
-                        "masks and groups, where it was measured faster");
-        return;
-      }
-      op.setOurs(true);
-      if (report)
-        op.emitRemark("attention by our kernel");
+    getOperation().walk([&](Operation *op) {
+      if (auto attention = dyn_cast<plan::AttentionOp>(op))
+        choose(attention, "attention",
+               "bf16 without masks and groups, where it was measured faster");
+      else if (auto gradient = dyn_cast<plan::AttentionGradOp>(op))
+        choose(
+            gradient, "gradient of attention",
+            "bf16 without masks and groups, 64, 128 or 256 tokens, and heads "
+            "of 48, 64 or 72");
     });
+  }
+
+  /// Marks it as ours if it is to be; `isFor` tells what our kernel is for.
+  template <typename Op>
+  void choose(Op op, StringRef name, StringRef isFor) {
+    bool chosen = isOurs(op);
+    op.setOurs(chosen);
+    if (!report)
+      return;
+    if (chosen)
+      op.emitRemark() << name << " by our kernel";
+    else
+      op.emitRemark() << name << " by cuDNN: our kernel is for " << isFor;
   }
 };
 } // namespace

@@ -379,7 +379,7 @@ LogicalResult FunctionLowering::lower(dit::AttentionGradOp op) {
       builder, op.getLoc(), places[0], places[1], places[2], places[3],
       logSumExp, places[4], places[5], places[6], places[7], mask,
       /*workspace=*/Value(), attentionSizes(op), op.getScale(), strides,
-      maskStrides(op.getMask()), group, element);
+      maskStrides(op.getMask()), group, element, /*ours=*/false);
   return success();
 }
 

@@ -103,12 +103,14 @@ def AddWorkspaces : Dit_LoweringPass<"dit-add-workspaces"> {
 }
 
 def ChooseAttention : Dit_LoweringPass<"dit-choose-attention"> {
-  let summary = "take our own attention kernel where it is the faster one";
+  let summary = "take our own attention kernels where they are faster";
   let description = [{
     For plans that run on sm_90 alone. Attention in bf16, all heads with keys
     of their own, without a mask, becomes ours where it was measured to be
     faster than cuDNN: with heads of 72 or 80 at any shape, with heads of 48 and
-    64 where rows are few or tokens many (the table in ChooseAttention.cpp).
+    64 where rows are few or tokens many (the table in ChooseAttention.cpp). So
+    does its gradient with as many queries as keys, 64, 128 or 256, and heads of
+    48, 64 or 72.
 
     ```mlir
     plan.attention %q, %k, %v -> %o sizes = [64, 16, 256, 256, 72, 72] … type = bf16

@@ -51,6 +51,7 @@ private:
   llvm::Error checkEpilogue(const proto::Gemm &gemm) const;
   llvm::Error checkAux(const proto::Gemm &gemm) const;
   llvm::Error checkFlash(const proto::Attention &attention) const;
+  llvm::Error checkFlash(const proto::AttentionGrad &gradient) const;
   llvm::Error check(const proto::Attention &attention,
                     Access results = Access::Write) const;
   llvm::Error check(const proto::AttentionGrad &gradient) const;
@@ -291,9 +292,11 @@ llvm::Error Checker::check(const proto::Attention &attention,
   return attention.has_flash() ? checkFlash(attention) : llvm::Error::success();
 }
 
+/// Blocks along an axis of a launch, and bytes of shared memory of one.
+static constexpr int64_t largestGrid = 65535, mostSharedBytes = 227 << 10;
+
 /// What our kernel is written for, and what a launch can say.
 llvm::Error Checker::checkFlash(const proto::Attention &attention) const {
-  constexpr int64_t largestGrid = 65535, mostSharedBytes = 227 << 10;
   const proto::FlashAttention &flash = attention.flash();
   int64_t dim = attention.head_dim(), block = flash.query_block();
   if (attention.type() != proto::BF16 || attention.value_dim() != dim ||
@@ -330,7 +333,40 @@ llvm::Error Checker::check(const proto::AttentionGrad &gradient) const {
                                 keyHeads, forward.value_dim(), Access::Write}}))
     return error;
   if (gradient.workspace().space() != proto::Place::NONE)
-    return checkPlace("workspace", gradient.workspace(), Access::Write);
+    if (llvm::Error error =
+            checkPlace("workspace", gradient.workspace(), Access::Write))
+      return error;
+  return gradient.has_flash() ? checkFlash(gradient) : llvm::Error::success();
+}
+
+/// What our kernel is written for, and what a launch can say.
+llvm::Error Checker::checkFlash(const proto::AttentionGrad &gradient) const {
+  const proto::Attention &forward = gradient.forward();
+  const proto::FlashAttentionGrad &flash = gradient.flash();
+  int64_t dim = forward.head_dim(), tokens = forward.query_tokens();
+  if (forward.type() != proto::BF16 || forward.value_dim() != dim ||
+      (dim != 48 && dim != 64 && dim != 72) || forward.key_tokens() != tokens ||
+      (tokens != 64 && tokens != 128 && tokens != 256) ||
+      forward.mask().space() != proto::Place::NONE ||
+      forward.key_head_group() > 1)
+    return malformed("our gradient of attention is for bf16 heads of 48, 64 or "
+                     "72 and 64, 128 or 256 tokens, without masks and groups");
+  auto isAligned = [](const proto::Attention::Operand &operand) {
+    return operand.place().offset() % 16 == 0 &&
+           operand.batch_stride() % 8 == 0 && operand.token_stride() % 8 == 0 &&
+           operand.head_stride() % 8 == 0;
+  };
+  for (const proto::Attention::Operand *operand :
+       {&forward.q(), &forward.k(), &forward.v(), &forward.output(),
+        &gradient.output_grad(), &gradient.query_grad(), &gradient.key_grad(),
+        &gradient.value_grad()})
+    if (!isAligned(*operand))
+      return malformed("our gradient of attention has rows that begin at "
+                       "multiples of 16 bytes");
+  if (flash.symbol().empty() || flash.threads() != (tokens == 64 ? 128 : 256) ||
+      flash.shared_bytes() < 0 || flash.shared_bytes() > mostSharedBytes ||
+      forward.batch() > largestGrid || forward.heads() > largestGrid)
+    return malformed("our gradient of attention cannot be launched so");
   return llvm::Error::success();
 }
 

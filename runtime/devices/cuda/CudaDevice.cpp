@@ -8,6 +8,7 @@
 #include "runtime/devices/cuda/CudaAttentionGrad.h"
 #include "runtime/devices/cuda/CudaGemm.h"
 #include "runtime/devices/cuda/FlashAttention.h"
+#include "runtime/devices/cuda/FlashAttentionGrad.h"
 #include "runtime/devices/cuda/HostCopies.h"
 #include "runtime/devices/cuda/StreamCapture.h"
 #include "runtime/devices/cuda/WeightUpload.h"
@@ -262,6 +263,9 @@ CudaDevice::createCommand(const proto::Instruction &instruction) {
       return std::move(error);
     return createAttention(instruction.attention(), addresses, dnn);
   case proto::Instruction::kAttentionGrad:
+    if (instruction.attention_grad().has_flash())
+      return createFlashAttentionGrad(instruction.attention_grad(), addresses,
+                                      *flash);
     if (llvm::Error error = openDnn())
       return std::move(error);
     return createAttentionGrad(instruction.attention_grad(), addresses, dnn);

@@ -10,27 +10,26 @@ using namespace dit::runtime::cuda;
 using dit::plan::Exit;
 using dit::plan::failure;
 
-llvm::Expected<Function>
-FlashKernels::find(const proto::FlashAttention &kernel) {
-  std::string name = "attention kernel '" + plan::escaped(kernel.symbol()) +
-                     "' of '" + plan::escaped(kernel.part()) + "'";
-  auto found = modules.find(kernel.part());
+llvm::Expected<Function> FlashKernels::find(const std::string &part,
+                                            const std::string &symbol,
+                                            int64_t sharedBytes) {
+  std::string name = "attention kernel '" + plan::escaped(symbol) + "' of '" +
+                     plan::escaped(part) + "'";
+  auto found = modules.find(part);
   if (found == modules.end()) {
-    llvm::Expected<Owned<Module>> module =
-        loadPart(context, plan, kernel.part());
+    llvm::Expected<Owned<Module>> module = loadPart(context, plan, part);
     if (!module)
       return plan::within(module.takeError(), name);
-    found = modules.emplace(kernel.part(), std::move(*module)).first;
+    found = modules.emplace(part, std::move(*module)).first;
   }
   const CudaApi &api = context.api();
   Function function;
-  if (api.moduleGetFunction(&function, found->second.get(),
-                            kernel.symbol().c_str()))
+  if (api.moduleGetFunction(&function, found->second.get(), symbol.c_str()))
     return failure(Exit::Malformed, "the plan's code has no " + name);
   if (api.funcSetAttribute(function, MaxDynamicSharedBytes,
-                           static_cast<int>(kernel.shared_bytes())))
+                           static_cast<int>(sharedBytes)))
     return failure(Exit::Unsupported,
-                   name + " wants " + llvm::Twine(kernel.shared_bytes()) +
+                   name + " wants " + llvm::Twine(sharedBytes) +
                        " bytes of shared memory a block, more than " +
                        context.gpu().name + " has");
   return function;
@@ -164,7 +163,9 @@ dit::runtime::cuda::createFlashAttention(const proto::Attention &attention,
                                          const CudaAddresses &addresses,
                                          const CudaContext &context,
                                          FlashKernels &kernels) {
-  llvm::Expected<Function> function = kernels.find(attention.flash());
+  const proto::FlashAttention &flash = attention.flash();
+  llvm::Expected<Function> function =
+      kernels.find(flash.part(), flash.symbol(), flash.shared_bytes());
   if (!function)
     return function.takeError();
   auto command =

@@ -16,10 +16,11 @@ public:
   FlashKernels(const CudaContext &context, const plan::PlanView &plan)
       : context(context), plan(plan) {}
 
-  /// The kernel that an instruction names, allowed its shared memory.
+  /// The kernel `symbol` of a part, allowed its dynamic shared memory in bytes.
   /// Exit::Unsupported where the GPU is no Hopper or gives a block less memory;
   /// Exit::Malformed where the plan does not have the kernel.
-  llvm::Expected<Function> find(const proto::FlashAttention &kernel);
+  llvm::Expected<Function> find(const std::string &part,
+                                const std::string &symbol, int64_t sharedBytes);
 
 private:
   const CudaContext &context;

@@ -14,12 +14,6 @@
 // Two blocks share a multiprocessor, so that one waits while the other works;
 // heads of more than 80 columns want more registers and have one to themselves.
 //
-// A row is stored in two boxes: its first 64 columns, with the 128-byte
-// swizzle, and the rest in a box as wide as it has to be, 16, 32 or 64 columns.
-// What a box has past the head's last column, and rows past the last token, the
-// copy engine fills with zeros, so that products may run over whole multiples
-// of 16 columns.
-//
 // No part of a sum depends on how blocks are scheduled: the same bits each
 // time.
 //
@@ -27,29 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef HEAD_DIM
-#error "HEAD_DIM is 48 to 128, a multiple of 8"
-#endif
-
-#define DEVICE                                                                 \
-  static __attribute__((device)) __attribute__((always_inline)) inline
-
-using uint8_t = unsigned char;
-using uint16_t = unsigned short;
-using uint32_t = unsigned int;
-using uint64_t = unsigned long long;
-using int64_t = long long;
-
-/// What the host encodes with cuTensorMapEncodeTiled: [batch, head, token,
-/// column] of Q, K or V in boxes of 64 tokens.
-struct alignas(64) TensorMap {
-  uint64_t words[16];
-};
-
-/// The two boxes of an operand; `rest` is not read where there is one box.
-struct OperandMaps {
-  TensorMap first, rest;
-};
+#include "runtime/kernels/attention/HeadTilesSm90.h"
 
 /// Strides are in elements.
 struct FlashArguments {
@@ -60,24 +32,12 @@ struct FlashArguments {
   float scale;
 };
 
-static constexpr int headDim = HEAD_DIM;
 static constexpr int warpgroups = 2, stages = 3;
-static constexpr int queryBlock = 64 * warpgroups, keyBlock = 64;
-
-/// Columns of a row that are multiplied: in the first box, and in the rest.
-static constexpr int firstColumns = headDim < 64 ? headDim : 64;
-static constexpr int restColumns = (headDim - firstColumns + 15) / 16 * 16;
-/// Bytes of a row in each box.
-static constexpr int firstRow = 128;
-static constexpr int restRow = restColumns == 0    ? 0
-                               : restColumns <= 16 ? 32
-                               : restColumns <= 32 ? 64
-                                                   : 128;
+static constexpr int queryBlock = tileRows * warpgroups, keyBlock = tileRows;
 
 /// Shared memory: Q, then K's stages, then V's. Results leave through Q's
 /// place, rows padded against bank conflicts.
 /// compiler/codegen/gpu/FlashAttention.cpp computes the same sum.
-static constexpr int tileBytes = keyBlock * (firstRow + restRow);
 static constexpr int queryBytes = queryBlock * (firstRow + restRow);
 static constexpr int resultRow = headDim * 2 + 16;
 static constexpr int placeBytes =
@@ -86,112 +46,6 @@ static constexpr int placeBytes =
      1023) /
     1024 * 1024;
 static constexpr float infinity = __builtin_inff();
-
-//===----------------------------------------------------------------------===//
-// Barriers and copies
-//===----------------------------------------------------------------------===//
-
-DEVICE uint32_t sharedAddress(const void *pointer) {
-  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(
-      (__attribute__((address_space(3))) const void *)pointer));
-}
-
-DEVICE void initBarrier(uint32_t barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier),
-               "r"(arrivals));
-}
-
-DEVICE void arrive(uint32_t barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier)
-               : "memory");
-}
-
-/// Arrives, and lets the phase end only when `bytes` have been copied.
-DEVICE void arriveExpecting(uint32_t barrier, int bytes) {
-  asm volatile(
-      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier),
-      "r"(bytes)
-      : "memory");
-}
-
-DEVICE void wait(uint32_t barrier, uint32_t parity) {
-  uint32_t done = 0;
-  while (!done)
-    asm volatile("{\n.reg .pred p;\n"
-                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-                 "selp.b32 %0, 1, 0, p;\n}\n"
-                 : "=r"(done)
-                 : "r"(barrier), "r"(parity)
-                 : "memory");
-}
-
-DEVICE void synchronizeBlock() {
-  asm volatile("barrier.sync.aligned 0;" ::: "memory");
-}
-
-DEVICE void copyBox(uint32_t target, const TensorMap &map, int column,
-                    int token, int head, int batch, uint32_t barrier) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::"
-      "complete_tx::bytes [%0], [%1, {%2, %3, %4, %5}], [%6];" ::"r"(target),
-      "l"(&map), "r"(column), "r"(token), "r"(head), "r"(batch), "r"(barrier)
-      : "memory");
-}
-
-//===----------------------------------------------------------------------===//
-// Tensor cores
-//===----------------------------------------------------------------------===//
-
-#include "runtime/kernels/attention/WgmmaSm90.h"
-
-/// A tile in shared memory whose rows have `rowBytes` and are swizzled over as
-/// many: 8 rows are a group.
-template <int rowBytes>
-DEVICE uint64_t describeTile(uint32_t address) {
-  constexpr uint64_t swizzle = rowBytes == 128 ? 1 : rowBytes == 64 ? 2 : 3;
-  constexpr uint64_t groupStride = 8 * rowBytes;
-  return uint64_t((address & 0x3FFFF) >> 4) | (groupStride >> 4) << 32 |
-         swizzle << 62;
-}
-
-DEVICE void beginProducts() {
-  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-
-DEVICE void commitProducts() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-
-template <int pending>
-DEVICE void waitForProducts() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
-}
-
-/// Registers that a product wrote have their values from here on.
-template <int count>
-DEVICE void settle(float (&values)[count]) {
-#pragma unroll
-  for (int i = 0; i < count; ++i)
-    asm volatile("" : "+f"(values[i])::"memory");
-}
-
-DEVICE float exp2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-
-DEVICE float naturalLog(float x) {
-  float y;
-  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y * 0.6931471805599453f;
-}
-
-DEVICE uint32_t packBf16(float low, float high) {
-  uint32_t packed;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
-  return packed;
-}
 
 /// Of the four threads that share a row.
 DEVICE float maxOfRow(float x) {
@@ -251,14 +105,6 @@ struct Softmax {
 // The kernel
 //===----------------------------------------------------------------------===//
 
-DEVICE void copyTile(uint32_t target, int rows, const OperandMaps &maps,
-                     int token, int head, int batch, uint32_t barrier) {
-  copyBox(target, maps.first, 0, token, head, batch, barrier);
-  if (restColumns)
-    copyBox(target + rows * firstRow, maps.rest, firstColumns, token, head,
-            batch, barrier);
-}
-
 extern "C" __attribute__((global))
 __attribute__((launch_bounds(128 * warpgroups, headDim <= 80 ? 2 : 1))) void
 flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
@@ -285,11 +131,10 @@ flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
     bool hasK = group < blocks, hasV = group > 0;
     arriveExpecting(barrier, (hasK + hasV) * tileBytes);
     if (hasK)
-      copyTile(placeK + offset, keyBlock, mapsK, group * keyBlock, head, batch,
-               barrier);
+      copyTile(placeK + offset, mapsK, group * keyBlock, head, batch, barrier);
     if (hasV)
-      copyTile(placeV + offset, keyBlock, mapsV, (group - 1) * keyBlock, head,
-               batch, barrier);
+      copyTile(placeV + offset, mapsV, (group - 1) * keyBlock, head, batch,
+               barrier);
   };
 
   if (thread == 0) {
@@ -301,8 +146,8 @@ flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     arriveExpecting(queriesHere, queryBytes);
     for (int part = 0; part < warpgroups; ++part)
-      copyTile(placeQ + part * tileBytes, keyBlock, mapsQ,
-               firstQuery + part * 64, head, batch, queriesHere);
+      copyTile(placeQ + part * tileBytes, mapsQ, firstQuery + part * 64, head,
+               batch, queriesHere);
     for (int group = 0; group < stages && group <= blocks; ++group)
       copyGroup(group);
   }
@@ -325,33 +170,13 @@ flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
   uint32_t ownQ = placeQ + warpgroup * tileBytes;
 
   auto multiplyQK = [&](int stage) {
-    uint32_t tile = placeK + stage * tileBytes;
     beginProducts();
-#pragma unroll
-    for (int step = 0; step < (firstColumns + 15) / 16; ++step)
-      multiplyShared(scores, describeTile<firstRow>(ownQ + step * 32),
-                     describeTile<firstRow>(tile + step * 32), step > 0);
-#pragma unroll
-    for (int step = 0; step < restColumns / 16; ++step)
-      multiplyShared(
-          scores, describeTile<restRow>(ownQ + keyBlock * firstRow + step * 32),
-          describeTile<restRow>(tile + keyBlock * firstRow + step * 32), 1);
+    multiplyTiles(scores, ownQ, placeK + stage * tileBytes);
     commitProducts();
   };
   auto multiplyPV = [&](int stage) {
-    uint32_t tile = placeV + stage * tileBytes;
     beginProducts();
-#pragma unroll
-    for (int step = 0; step < keyBlock / 16; ++step)
-      multiplyRegisters(result, &weights[4 * step],
-                        describeTile<firstRow>(tile + step * 16 * firstRow));
-    if (restColumns) {
-#pragma unroll
-      for (int step = 0; step < keyBlock / 16; ++step)
-        multiplyRegisters(rest, &weights[4 * step],
-                          describeTile<restRow>(tile + keyBlock * firstRow +
-                                                step * 16 * restRow));
-    }
+    multiplyByTile(result, rest, weights, placeV + stage * tileBytes);
     commitProducts();
   };
   auto settleResults = [&] {
@@ -429,12 +254,9 @@ flash_attention(const __attribute__((grid_constant)) FlashArguments arguments,
     *reinterpret_cast<uint32_t *>(rows + at) =
         packBf16(pair[0] * factor[i % 2], pair[1] * factor[i % 2]);
   }
-  asm volatile("bar.sync %0, 128;" ::"r"(1 + warpgroup) : "memory");
+  synchronizeWarpgroup(warpgroup);
   uint16_t *output = arguments.output + batch * arguments.outputBatchStride +
                      head * arguments.outputHeadStride;
-  struct alignas(16) Chunk {
-    uint32_t words[4];
-  };
   for (int i = threadOfGroup; i < 64 * (headDim / 8); i += 128) {
     int from = i / (headDim / 8), column = i % (headDim / 8) * 8;
     if (firstOwn + from < arguments.queries)

@@ -34,12 +34,14 @@ plan.function @attention step = "attention" {
 }
 
 // dP of 2 heads, 64 x 128 for 50 x 70, a number for each of 100 rows, 256 bytes;
-// with a shared head of keys the gradients of both.
+// with a shared head of keys the gradients of both; for our kernel nothing.
 // CHECK-LABEL: plan.function @gradients
 // CHECK: %[[S:.*]] = plan.buffer 33536
 // CHECK-NEXT: plan.attention_grad %{{.*}} workspace %[[S]] sizes
 // CHECK: %[[T:.*]] = plan.buffer 38016
 // CHECK-NEXT: plan.attention_grad %{{.*}} workspace %[[T]] sizes
+// CHECK-NOT: workspace
+// CHECK: plan.attention_grad {{.*}} {ours}
 plan.function @gradients step = "gradients" {
   %x = plan.global @x 512
   %q = plan.buffer 1600
@@ -48,6 +50,8 @@ plan.function @gradients step = "gradients" {
       strides = [800, 16, 8, 1120, 16, 8, 1120, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 1120, 16, 8, 1120, 16, 8] type = bf16
   plan.attention_grad %q, %k, %k, %q, %x, %q -> %q, %k, %k sizes = [1, 2, 50, 70, 8, 8] scale = 0.35
       strides = [800, 16, 8, 560, 8, 8, 560, 8, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 560, 8, 8, 560, 8, 8] type = bf16 {key_head_group = 2 : i64}
+  plan.attention_grad %q, %k, %k, %q, %x, %q -> %q, %k, %k sizes = [1, 2, 50, 50, 8, 8] scale = 0.35
+      strides = [800, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8, 800, 16, 8] type = bf16 {ours}
 }
 
 // Nothing to share, nothing there.

@@ -67,3 +67,35 @@ plan.function @library step = "b" {
       q_strides = [884736, 3456, 72] k_strides = [884736, 3456, 72]
       v_strides = [884736, 3456, 72] output_strides = [294912, 1152, 72] type = bf16
 }
+
+// Gradients of heads that shared memory holds whole.
+// CHECK-LABEL: plan.function @gradients
+// CHECK: plan.attention_grad {{.*}} type = bf16 {ours}
+// CHECK: plan.attention_grad
+// CHECK-NOT: ours
+plan.function @gradients step = "d" {
+  %qkv = plan.global @qkv 3538944
+  %out = plan.global @out 1179648
+  %back = plan.buffer 3538944
+  %lse = plan.buffer 32768
+  %q = plan.slice %qkv[0, 3538656]
+  %k = plan.slice %qkv[144, 3538656]
+  %v = plan.slice %qkv[288, 3538656]
+  %dq = plan.slice %back[0, 3538656]
+  %dk = plan.slice %back[144, 3538656]
+  %dv = plan.slice %back[288, 3538656]
+  // expected-remark @below {{gradient of attention by our kernel}}
+  plan.attention_grad %q, %k, %v, %out, %lse, %out -> %dq, %dk, %dv sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      strides = [884736, 3456, 216, 884736, 3456, 216, 884736, 3456, 216, 294912, 1152, 72, 294912, 1152, 72, 884736, 3456, 216, 884736, 3456, 216, 884736, 3456, 216] type = bf16
+  // More tokens, other heads, a row that begins at 8 bytes: the library's.
+  // expected-remark @below {{gradient of attention by cuDNN}}
+  plan.attention_grad %q, %k, %v, %out, %lse, %out -> %dq, %dk, %dv sizes = [2, 4, 512, 512, 72, 72] scale = 0.118
+      strides = [442368, 864, 216, 442368, 864, 216, 442368, 864, 216, 147456, 288, 72, 147456, 288, 72, 442368, 864, 216, 442368, 864, 216, 442368, 864, 216] type = bf16
+  // expected-remark @below {{gradient of attention by cuDNN}}
+  plan.attention_grad %q, %k, %v, %out, %lse, %out -> %dq, %dk, %dv sizes = [2, 16, 256, 256, 32, 32] scale = 0.118
+      strides = [393216, 1536, 96, 393216, 1536, 96, 393216, 1536, 96, 131072, 512, 32, 131072, 512, 32, 393216, 1536, 96, 393216, 1536, 96, 393216, 1536, 96] type = bf16
+  %odd = plan.slice %back[8, 3538656]
+  // expected-remark @below {{gradient of attention by cuDNN}}
+  plan.attention_grad %q, %k, %v, %out, %lse, %out -> %odd, %dk, %dv sizes = [2, 16, 256, 256, 72, 72] scale = 0.118
+      strides = [884736, 3456, 216, 884736, 3456, 216, 884736, 3456, 216, 294912, 1152, 72, 294912, 1152, 72, 884736, 3456, 216, 884736, 3456, 216, 884736, 3456, 216] type = bf16
+}

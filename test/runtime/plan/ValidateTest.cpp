@@ -88,6 +88,46 @@ proto::AttentionGrad &gradientOf(proto::Plan &plan) {
   return *at(plan, 4).mutable_attention_grad();
 }
 
+/// With our kernel: one head of 48, 64 tokens.
+HandPlan makeOurGradientPlan() {
+  HandPlan hand = makeAttentionGradPlan();
+  hand.metadata.set_arena_bytes(1 << 16);
+  hand.metadata.mutable_functions(0)->set_arena_bytes(1 << 16);
+  proto::AttentionGrad &gradient = gradientOf(hand.metadata);
+  proto::Attention &forward = *gradient.mutable_forward();
+  forward.set_batch(1);
+  forward.set_heads(1);
+  forward.set_key_head_group(1);
+  forward.set_query_tokens(64);
+  forward.set_key_tokens(64);
+  forward.set_head_dim(48);
+  forward.set_value_dim(48);
+  forward.set_type(proto::BF16);
+  forward.clear_mask();
+  uint64_t offset = 0;
+  for (proto::Attention::Operand *operand :
+       {forward.mutable_q(), forward.mutable_k(), forward.mutable_v(),
+        forward.mutable_output(), gradient.mutable_output_grad(),
+        gradient.mutable_query_grad(), gradient.mutable_key_grad(),
+        gradient.mutable_value_grad()}) {
+    operand->mutable_place()->set_offset(offset);
+    operand->mutable_place()->set_bytes(64 * 48 * 2);
+    operand->set_batch_stride(64 * 48);
+    operand->set_token_stride(48);
+    operand->set_head_stride(48);
+    offset += 64 * 48 * 2;
+  }
+  forward.mutable_log_sum_exp()->set_offset(offset);
+  forward.mutable_log_sum_exp()->set_bytes(64 * 4);
+  gradient.clear_workspace();
+  proto::FlashAttentionGrad &flash = *gradient.mutable_flash();
+  flash.set_part("part");
+  flash.set_symbol("symbol");
+  flash.set_threads(128);
+  flash.set_shared_bytes(1 << 16);
+  return hand;
+}
+
 } // namespace
 
 TEST(ValidateTest, GoodPlansAreAccepted) {
@@ -95,6 +135,7 @@ TEST(ValidateTest, GoodPlansAreAccepted) {
   expectAccepted(makeSamplePlan());
   expectAccepted(makeAttentionPlan());
   expectAccepted(makeAttentionGradPlan());
+  expectAccepted(makeOurGradientPlan());
 }
 
 TEST(ValidateTest, Globals) {
@@ -408,6 +449,31 @@ TEST(ValidateTest, AttentionGradients) {
         [](auto &p) { gradientOf(p).mutable_value_grad()->clear_place(); }},
        {"workspace reaches past",
         [](auto &p) { gradientOf(p).mutable_workspace()->set_bytes(4097); }}});
+}
+
+TEST(ValidateTest, OurAttentionGradients) {
+  auto forward = [](auto &p) -> proto::Attention & {
+    return *gradientOf(p).mutable_forward();
+  };
+  auto flash = [](auto &p) -> proto::FlashAttentionGrad & {
+    return *gradientOf(p).mutable_flash();
+  };
+  expectRefused(
+      makeOurGradientPlan(),
+      {{"is for bf16 heads of 48, 64 or 72",
+        [=](auto &p) { forward(p).set_type(proto::F16); }},
+       {"and 64, 128 or 256 tokens",
+        [=](auto &p) { forward(p).set_key_tokens(32); }},
+       {"begin at multiples of 16 bytes",
+        [](auto &p) { gradientOf(p).mutable_key_grad()->set_batch_stride(4); }},
+       {"begin at multiples of 16 bytes",
+        [=](auto &p) {
+          forward(p).mutable_q()->mutable_place()->set_offset(8);
+        }},
+       {"cannot be launched so", [=](auto &p) { flash(p).set_threads(256); }},
+       {"cannot be launched so",
+        [=](auto &p) { flash(p).set_shared_bytes(1 << 20); }},
+       {"cannot be launched so", [=](auto &p) { flash(p).clear_symbol(); }}});
 }
 
 TEST(ShapeTest, CountsDoNotOverflow) {

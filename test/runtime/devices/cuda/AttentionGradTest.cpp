@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/codegen/gpu/FlashAttentionGrad.h"
 #include "runtime/plan/Failure.h"
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
@@ -26,6 +27,7 @@ struct Case {
   int64_t batch, heads, queries, keys, dim;
   int64_t group = 1;
   bool masked = false;
+  bool ours = false; // by our kernel
 };
 
 class CudaAttentionGradTest : public ::testing::TestWithParam<Case> {};
@@ -59,6 +61,18 @@ static uint64_t workspaceOf(const Case &test) {
   if (test.group != 1)
     bytes += 4 * heads * test.keys * test.dim;
   return bytes;
+}
+
+/// Has our kernel do it instead of the library.
+static void takeOurKernel(const Case &test, Problem &p) {
+  codegen::FlashAttentionGrad kernel =
+      codegen::getFlashAttentionGrad(test.dim, test.keys);
+  proto::FlashAttentionGrad *flash = p.gradient.mutable_flash();
+  flash->set_part(kernel.part);
+  flash->set_symbol(codegen::flashAttentionGradSymbol.str());
+  flash->set_threads(kernel.threads);
+  flash->set_shared_bytes(kernel.sharedBytes);
+  p.plan.setPtx(kernel.ptx, "sm_90a", kernel.part);
 }
 
 static void build(const Case &test, Problem &p, uint64_t workspace) {
@@ -108,7 +122,9 @@ static void build(const Case &test, Problem &p, uint64_t workspace) {
   proto::Attention &first = *p.plan.add().mutable_attention();
   first = forward;
   *first.mutable_workspace() = p.plan.arena(1024);
-  if (workspace)
+  if (test.ours)
+    takeOurKernel(test, p);
+  else if (workspace)
     *p.gradient.mutable_workspace() = p.plan.arena(workspace);
   *p.plan.add().mutable_attention_grad() = p.gradient;
 }
@@ -184,6 +200,8 @@ TEST_P(CudaAttentionGradTest, EqualsADoubleLoop) {
   if (!hasGpu())
     GTEST_SKIP() << "no GPU";
   const Case &test = GetParam();
+  if (test.ours && !isHopper())
+    GTEST_SKIP() << "no Hopper";
   Problem p;
   build(test, p, workspaceOf(test));
   llvm::Expected<Executor *> executor = p.plan.load();
@@ -230,6 +248,25 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"bf16_mask_odd", BF16, 2, 4, 100, 84, 64, 1, true},
                       Case{"bf16_long", BF16, 1, 2, 1024, 1024, 72}),
     [](const auto &info) { return std::string(info.param.name); });
+
+static Case ours(const char *name, int64_t batch, int64_t heads, int64_t tokens,
+                 int64_t dim) {
+  return {name, BF16, batch, heads, tokens, tokens, dim, 1, false, true};
+}
+
+INSTANTIATE_TEST_SUITE_P(Ours, CudaAttentionGradTest,
+                         ::testing::Values(ours("d48_t64", 3, 4, 64, 48),
+                                           ours("d48_t128", 2, 3, 128, 48),
+                                           ours("d48_t256", 2, 2, 256, 48),
+                                           ours("d64_t64", 3, 4, 64, 64),
+                                           ours("d64_t128", 2, 3, 128, 64),
+                                           ours("d64_t256", 2, 2, 256, 64),
+                                           ours("d72_t64", 3, 4, 64, 72),
+                                           ours("d72_t128", 2, 3, 128, 72),
+                                           ours("d72_t256", 9, 16, 256, 72)),
+                         [](const auto &info) {
+                           return std::string(info.param.name);
+                         });
 
 TEST(CudaAttentionGradRefusalTest, TypesThatTheLibraryLacks) {
   if (!hasGpu())

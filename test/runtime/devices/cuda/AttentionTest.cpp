@@ -1,7 +1,6 @@
 //===- AttentionTest.cpp - Attention on a GPU against a double loop -------===//
 
 #include "compiler/codegen/gpu/FlashAttention.h"
-#include "runtime/devices/cuda/CudaContext.h"
 #include "runtime/plan/Failure.h"
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
@@ -13,7 +12,6 @@ using namespace dit::test;
 using dit::plan::ElementType;
 using dit::plan::Exit;
 using dit::runtime::Executor;
-using dit::runtime::cuda::CudaContext;
 
 static constexpr ElementType F16 = ElementType::F16, BF16 = ElementType::BF16;
 
@@ -146,16 +144,6 @@ reference(const Case &test, const Problem &p, int64_t batch, int64_t head,
     for (int64_t d = 0; d != test.dim; ++d)
       output[d] += scores[key] / sum * row(key, 1)[d];
   return {output, largest + std::log(sum)};
-}
-
-/// Our kernel is for one architecture.
-static bool isHopper() {
-  llvm::Expected<std::unique_ptr<CudaContext>> context = CudaContext::create();
-  if (!context) {
-    llvm::consumeError(context.takeError());
-    return false;
-  }
-  return (*context)->gpu().sm == 90;
 }
 
 TEST_P(CudaAttentionTest, EqualsADoubleLoop) {

@@ -3,6 +3,7 @@
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
 #include "runtime/devices/cuda/CudaApi.h"
+#include "runtime/devices/cuda/CudaContext.h"
 #include "runtime/plan/Failure.h"
 #include "runtime/plan/Shape.h"
 #include "runtime/plan/Validate.h"
@@ -176,6 +177,14 @@ bool dit::test::hasGpu() {
   if (api)
     return true;
   llvm::consumeError(api.takeError());
+  return false;
+}
+
+bool dit::test::isHopper() {
+  auto context = runtime::cuda::CudaContext::create();
+  if (context)
+    return (*context)->gpu().sm == 90;
+  llvm::consumeError(context.takeError());
   return false;
 }
 

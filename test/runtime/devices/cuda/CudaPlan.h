@@ -60,6 +60,8 @@ private:
 
 /// True where this machine has a driver and a GPU.
 bool hasGpu();
+/// True where the GPU is the one that our attention kernels are for, an sm_90.
+bool isHopper();
 
 /// Values as bytes of a type (rounded), and back.
 std::vector<uint8_t> toBytes(plan::ElementType type,
