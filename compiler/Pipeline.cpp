@@ -198,8 +198,6 @@ void dit::addPhase(OpPassManager &manager, Phase phase,
     if (!options.isForGpu || options.mode == Mode::Train)
       functions->addPass(createFuseGatedResidual(
           {.report = report, .library = options.isForGpu}));
-    if (options.mode == Mode::Train)
-      functions->addPass(createJoinSmallKernels());
     functions->addPass(createVerifyFused());
     return;
   }

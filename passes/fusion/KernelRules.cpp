@@ -13,6 +13,10 @@
 using namespace mlir;
 using namespace dit;
 
+/// Buffers that a kernel may read and write: their pointers live in registers.
+static constexpr size_t maxOperands = 24;
+/// Ops of a kernel's body, so that it compiles in no time.
+static constexpr size_t maxOps = 256;
 /// Places at which a kernel may compute one value, and look one up.
 static constexpr size_t maxAccesses = 4, maxCheapAccesses = 32;
 /// Flops that nobody notices.
@@ -193,8 +197,8 @@ bool KernelPlan::canTake(unsigned kernel, Operation *op,
         return false;
   if (isRepeated(kernel, op, reason))
     return false;
-  if (planned.body.size() >= maxKernelOps && !isCheap(op)) {
-    reason = "the kernel has " + std::to_string(maxKernelOps) + " ops already";
+  if (planned.body.size() >= maxOps && !isCheap(op)) {
+    reason = "the kernel has " + std::to_string(maxOps) + " ops already";
     return false;
   }
 
@@ -207,9 +211,9 @@ bool KernelPlan::canTake(unsigned kernel, Operation *op,
   });
   size_t count =
       planned.operands.size() + added.size() + planned.results.size();
-  if (added.size() > freed && count - freed > maxKernelOperands) {
+  if (added.size() > freed && count - freed > maxOperands) {
     reason = "the kernel would have " + std::to_string(count - freed) +
-             " operands, more than " + std::to_string(maxKernelOperands);
+             " operands, more than " + std::to_string(maxOperands);
     return false;
   }
   return true;
@@ -241,9 +245,9 @@ bool KernelPlan::canHold(unsigned kernel, Operation *op,
     return false;
   }
   if (kernels[kernel].results.size() + kernels[kernel].operands.size() >=
-      maxKernelOperands) {
-    reason = "the kernel has " + std::to_string(maxKernelOperands) +
-             " operands already";
+      maxOperands) {
+    reason =
+        "the kernel has " + std::to_string(maxOperands) + " operands already";
     return false;
   }
   SmallVector<Launch> readers;
@@ -267,7 +271,7 @@ bool KernelPlan::canMerge(unsigned first, unsigned second) const {
   return a.space == b.space && haveOneRun &&
          a.operands.size() + b.operands.size() - shared + a.results.size() +
                  b.results.size() <=
-             maxKernelOperands &&
+             maxOperands &&
          !reaches({nullptr, first}, second) &&
          !reaches({nullptr, second}, first);
 }
@@ -279,7 +283,7 @@ bool KernelPlan::canJoin(unsigned kernel, Operation *op,
   const PlannedKernel &planned = kernels[kernel];
   return planned.results.size() + planned.operands.size() +
                  op->getNumOperands() <
-             maxKernelOperands &&
+             maxOperands &&
          llvm::none_of(
              readers,
              [&](Launch reader) {

@@ -6,11 +6,6 @@
 
 namespace dit {
 
-/// Buffers that a kernel may read and write: their pointers live in registers.
-inline constexpr size_t maxKernelOperands = 24;
-/// Ops of a kernel's body, so that it compiles in no time.
-inline constexpr size_t maxKernelOps = 256;
-
 /// True for the ops that stay outside kernels and read or make buffers:
 /// dit.matmul, dit.attention, dit.after, dit.read, dit.write and the function's
 /// return.

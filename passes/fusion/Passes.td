@@ -3,8 +3,8 @@
 // In this order: dit-expand-attention-grad (for GPUs), dit-expand-scatter-add
 // (in training), dit-fuse-training-epilogue (in training on GPUs),
 // dit-split-reductions, dit-fuse-epilogue, dit-match-bias (for GPUs),
-// dit-form-kernels, dit-hoist-reductions, dit-fuse-gated-residual (for CPUs,
-// and in training), dit-join-small-kernels (in training), dit-verify-fused.
+// dit-form-kernels, dit-hoist-reductions, dit-fuse-gated-residual (for CPUs),
+// dit-verify-fused.
 //
 //===----------------------------------------------------------------------===//
 #ifndef DIT_FUSION_PASSES_TD
@@ -265,34 +265,6 @@ def FuseGatedResidual : Dit_FusionPass<"dit-fuse-gated-residual"> {
     Option<"library", "library", "bool", "false",
            "the GEMMs are a library's, which has no gates">,
   ];
-}
-
-def JoinSmallKernels : Dit_FusionPass<"dit-join-small-kernels"> {
-  let summary = "make small results that are only written in few launches";
-  let description = [{
-    The gradients of a model's many biases are the sums of a few rows each, and
-    a launch takes longer. Nobody in the function reads them, so that several
-    are one kernel, where the last of them is:
-
-    ```mlir
-    %a = dit.kernel "sum" space = [1, 768] (%p) : (tensor<16x768xf32>) -> tensor<768xf32> {…}
-    dit.write %a, @a
-    …
-    %b = dit.kernel "sum" space = [1, 768] (%q) : (tensor<16x768xf32>) -> tensor<768xf32> {…}
-    dit.write %b, @b
-    ```
-    becomes
-    ```mlir
-    …
-    %k:2 = dit.kernel "sum" space = [1, 768] (%p, %q) : (tensor<16x768xf32>, tensor<16x768xf32>) -> (tensor<768xf32>, tensor<768xf32>) {…}
-    dit.write %k#0, @a
-    dit.write %k#1, @b
-    ```
-    Only kernels over one space that touch half a megabyte or less: what they
-    read stays in memory until the last. In training, after
-    dit-fuse-gated-residual, which looks for kernels of one result. Each result
-    is computed as before.
-  }];
 }
 
 def VerifyFused : Dit_FusionPass<"dit-verify-fused"> {
