@@ -65,6 +65,11 @@ staticBatch(const onnx::ModelInterface &interface) {
 }
 
 static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
+  if (flags.imageSize)
+    return failure(Exit::Contradiction,
+                   "--image-size is for built-in models; '" + flags.model +
+                       "' has the size that it was exported with, or takes it "
+                       "by --dim: leave it out");
   Expected<std::unique_ptr<onnx::OnnxModel>> model =
       onnx::OnnxModel::open(flags.model);
   if (!model)
@@ -135,11 +140,15 @@ static Error loadOnnx(Flags &flags, mlir::ModuleOp module) {
 
 /// A model of the builder, at the batches that its mode needs.
 static Error loadBuiltIn(Flags &flags, mlir::ModuleOp module) {
-  if (flags.asIs || !flags.dims.empty())
+  const char *misplaced = flags.asIs                   ? "--as-is"
+                          : !flags.dims.empty()        ? "--dim"
+                          : !flags.modelInputs.empty() ? "--inputs"
+                                                       : nullptr;
+  if (misplaced)
     return failure(Exit::Contradiction,
-                   Twine(flags.asIs ? "--as-is" : "--dim") +
-                       " is for ONNX files; " + flags.model +
-                       " is built, with sizes of its own: leave it out");
+                   Twine(misplaced) + " is for ONNX files; " + flags.model +
+                       " is built, with inputs and sizes of its own: leave it "
+                       "out");
   StringRef spec = StringRef(flags.model).drop_front(4);
   Expected<DitConfig> config = parseDitConfig(spec, flags.imageSize);
   if (!config)
