@@ -283,16 +283,19 @@ Value KernelEmitter::loadStretch(const Buffer &buffer,
         start, lanes.integer(integer, llvm::Log2_64(lane.width)));
   if (factor != 1)
     start = lanes.make<arith::MulIOp>(start, lanes.integer(integer, factor));
-  Value base =
-      emitAddress(buffer, scalarPart + IndexExpr(pattern->first + low));
+  IndexExpr where = scalarPart + IndexExpr(pattern->first + low);
+  Value base = emitAddress(buffer, where);
   auto loadAt = [&](int64_t offset) -> Value {
     Value place =
         lanes.make<arith::AddIOp>(start, lanes.integer(integer, offset));
     Value address = LLVM::GEPOp::create(builder, lanes.loc, pointer, storage,
                                         base, ArrayRef<LLVM::GEPArg>{place});
     Type type = size == 1 ? storage : VectorType::get(size, storage);
-    return LLVM::LoadOp::create(builder, lanes.loc, type, address,
-                                byteSize(storage));
+    int64_t multiple = getAlignment(buffer, where + IndexExpr(offset));
+    if (pattern->step)
+      multiple = std::min<int64_t>(multiple, (pattern->step & -pattern->step) *
+                                                 byteSize(storage));
+    return LLVM::LoadOp::create(builder, lanes.loc, type, address, multiple);
   };
   Value first = loadAt(0);
   if (size == 1)

@@ -70,8 +70,31 @@ static std::string scaleAndShift(Shape shape, const char *type) {
       .str();
 }
 
-static void check(const std::string &kernel, double tolerance) {
-  CompiledKernel compiled(kernel);
+/// {0} pictures of two planes as rows of 4 x 4 patches, and their sums.
+static std::string patchify(int64_t pictures) {
+  return llvm::formatv(
+             R"(!x = tensor<{0}x1x16x16xf32>
+!b = tensor<{0}x1x16x16xi1>
+!r = tensor<{0}x16x32xf32>
+%0:2 = space = [{0}, 16, 32] (%x0, %x1, %x2) : (!x, !x, !b) -> (tensor<{0}x16x32xbf16>, tensor<{0}x32xf32>) {{
+  ^bb0(%x: !x, %y: !x, %b: !b):
+    %m = arith.mulf %x, %y : !x
+    %s = arith.select %b, %x, %y : !b, !x
+    %c = tensor.concat dim(1) %m, %s : (!x, !x) -> tensor<{0}x2x16x16xf32>
+    %e = tensor.expand_shape %c [[0], [1], [2, 3], [4, 5]] output_shape [{0}, 2, 4, 4, 4, 4] : tensor<{0}x2x16x16xf32> into tensor<{0}x2x4x4x4x4xf32>
+    %t = dit.transpose %e permutation = [0, 2, 4, 3, 5, 1] : tensor<{0}x2x4x4x4x4xf32>
+    %r = tensor.collapse_shape %t [[0], [1, 2], [3, 4, 5]] : tensor<{0}x4x4x4x4x2xf32> into !r
+    %o = arith.truncf %r : !r to tensor<{0}x16x32xbf16>
+    %p = dit.reduce sum %r dims = [1] {{dit.partial} : !r
+    dit.yield %o, %p : tensor<{0}x16x32xbf16>, tensor<{0}x32xf32>
+  })",
+             pictures)
+      .str();
+}
+
+static void check(const std::string &kernel, double tolerance,
+                  int64_t rowsPerBlock = 4) {
+  CompiledKernel compiled(kernel, "native", rowsPerBlock);
   compiled.fillRandomly(5);
   compiled.check(tolerance);
 }
@@ -93,3 +116,5 @@ TEST(GpuShapes, flatKernels) {
       if (shape.rows < 100)
         check(scaleAndShift(shape, type), type[1] == '3' ? 2e-6 : 0x1p-9);
 }
+
+TEST(GpuShapes, patches) { check(patchify(3), 0x1p-7, 16); }
