@@ -152,11 +152,12 @@ void GpuEmitter::emitFlatThreads() {
   storeResults({IndexTable::get(scope().lane->atom)});
 }
 
-/// Threads of a row and of a block, and blocks: a warp a row, or as many as
-/// keep a thread's part of all rows that it reads in registers. Few rows cannot
-/// fill the GPU with a warp each: then what counts is how long one takes (512
-/// rows of 1152 on an H100, gate + residual + norm + modulate, fp32
-/// residual: 3.4 us with a warp a row, 2.6 with a vector a thread).
+/// Threads of a row, rows of a run at once, threads of a block, and blocks: a
+/// warp a row, or as many as keep a thread's part of all rows that it reads in
+/// registers. Few rows cannot fill the GPU with a warp each: then what counts
+/// is how long one takes (512 rows of 1152 on an H100, gate + residual + norm +
+/// modulate, fp32 residual: 3.4 us with a warp a row, 2.6 with a vector a
+/// thread).
 void GpuEmitter::chooseThreads() {
   constexpr int64_t fewRows = 2048, mostThreads = 512;
   int64_t rows = source.getRows(), size = source.space.back();
@@ -169,24 +170,29 @@ void GpuEmitter::chooseThreads() {
   rows /= run;
   int64_t atOnce =
       std::max<int64_t>(1, mostElements / (width * std::max<int64_t>(1, read)));
-  if (rows <= fewRows)
+  // Rows of a run are made at once where a warp holds each.
+  bool isShortInRun = run > 1 && reducesRows() && vectors <= warpSize * atOnce;
+  if (rows <= fewRows && !isShortInRun)
     atOnce = llvm::divideCeil(vectors, mostThreads);
   lanesPerRow = std::min<int64_t>(llvm::PowerOf2Ceil(vectors), warpSize);
   if (vectors > warpSize * atOnce)
     lanesPerRow = std::min<int64_t>(
         llvm::alignTo(llvm::divideCeil(vectors, atOnce), warpSize), 1024);
-  launch.threads = lanesPerRow > warpSize ? lanesPerRow
-                                          : std::max<int64_t>(lanesPerRow, 128);
-  launch.blocks = llvm::divideCeil(rows, launch.threads / lanesPerRow);
+  rowsAtOnce = chooseRowsAtOnce();
+  int64_t together = lanesPerRow * rowsAtOnce;
+  launch.threads =
+      together > warpSize ? together : std::max(together, fewestThreads);
+  launch.blocks = llvm::divideCeil(rows, launch.threads / together);
 }
 
 Value GpuEmitter::takePlace(int64_t count) {
-  int64_t perBlock = launch.threads / lanesPerRow;
+  int64_t together = lanesPerRow * rowsAtOnce;
+  int64_t perBlock = launch.threads / together;
   Type word = builder.getI32Type();
   lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));
   Value place = lanes.make<arith::AddIOp>(
       lanes.make<arith::MulIOp>(block, lanes.integer(word, perBlock)),
-      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, lanesPerRow)));
+      lanes.make<arith::DivUIOp>(thread, lanes.integer(word, together)));
   if (count % perBlock == 0)
     return place;
   rowExists = lanes.compare(arith::CmpIPredicate::ult, place,

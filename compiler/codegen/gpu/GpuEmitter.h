@@ -22,6 +22,8 @@
 //     all: threads run in order, and wait where a number is first used.
 //   - Stores come last, after all fragments are computed: a load cannot pass a
 //     store that may be to the same place.
+//   - Column sums: the threads of several rows share a run of rows, each the
+//     rows of its turn, and add up what each has at the end (RunThreads.cpp).
 //   - A reduction adds fragments, lanes of the vector, then threads by a
 //     butterfly: all get the same bits. Blocks go through shared memory.
 //   - Where rows read more of operands that other rows read too than of their
@@ -74,6 +76,8 @@ protected:
 private:
   /// Fragments that are straight code; longer rows are loops.
   static constexpr int64_t mostFragments = 16;
+  /// Threads of a block that holds several rows, or runs of rows, at least.
+  static constexpr int64_t fewestThreads = 128;
 
   /// A store whose place in the code comes later.
   struct PendingStore {
@@ -92,6 +96,14 @@ private:
   /// threads beyond are at the last one.
   mlir::Value takePlace(int64_t count);
   void chooseThreads();
+  // RunThreads.cpp.
+  /// Whether threads that share a row exchange numbers while they make it.
+  bool reducesRows();
+  int64_t chooseRowsAtOnce();
+  /// The results that are column sums, and where they go.
+  llvm::SmallVector<std::pair<ReduceOp, Buffer>> getColumnSums();
+  void addGroups(llvm::ArrayRef<std::pair<ReduceOp, Buffer>> columnSums,
+                 llvm::ArrayRef<mlir::Value> parts);
   // LoadOrder.cpp.
   void loadAhead(const Index &row);
   Scope &getFragment(Scope &parent, int64_t size, int64_t fragment);
@@ -99,6 +111,10 @@ private:
                 int64_t width, int64_t size);
   mlir::Value shuffle(mlir::Value value, int64_t distance);
   mlir::Value reduceBlock(ReduceKind kind, mlir::Value value);
+  void waitForBlock();
+  /// The address of `count` elements that the threads of a block share.
+  mlir::Value allocateShared(llvm::StringRef name, mlir::Type element,
+                             int64_t count);
   void callIntrinsic(llvm::StringRef name, mlir::ValueRange operands = {});
   // ThreadAccess.cpp.
   bool isStream(const Buffer &buffer) const;
@@ -112,10 +128,14 @@ private:
   int64_t vectorWidth;
   /// Threads that share a row.
   int64_t lanesPerRow = 1;
+  /// Rows of a run that as many groups of threads make at once; 1 without runs.
+  int64_t rowsAtOnce = 1;
   /// Of a run's column sums, result by result for each fragment: what the rows
   /// before gave, and how many of them this row has added to.
   llvm::SmallVector<mlir::Value> sums;
   size_t addedSums = 0;
+  /// Whether the row of the thread's turn is one of the run; null: it is.
+  mlir::Value isInRun;
   /// i32: the thread's and the block's number, and the thread's in its row.
   mlir::Value thread, block, lane;
   /// Whether the thread's row exists; null: every one does.

@@ -58,30 +58,34 @@ Value GpuEmitter::reduceVector(ReduceKind kind, Value vector) {
   return lanesPerRow > warpSize ? reduceBlock(kind, value) : value;
 }
 
+void GpuEmitter::waitForBlock() {
+  callIntrinsic("barrier.cta.sync.aligned.all",
+                {lanes.integer(builder.getI32Type(), 0)});
+}
+
+Value GpuEmitter::allocateShared(StringRef name, Type element, int64_t count) {
+  OpBuilder::InsertionGuard guard(builder);
+  constexpr unsigned sharedSpace = 3;
+  builder.setInsertionPointToStart(module.getBody());
+  LLVM::GlobalOp::create(builder, lanes.loc,
+                         LLVM::LLVMArrayType::get(element, count),
+                         /*isConstant=*/false, LLVM::Linkage::Internal, name,
+                         Attribute(), /*alignment=*/16, sharedSpace);
+  builder.setInsertionPointToStart(scopes.front()->block);
+  return LLVM::AddressOfOp::create(
+      builder, lanes.loc,
+      LLVM::LLVMPointerType::get(builder.getContext(), sharedSpace), name);
+}
+
 /// Reductions take turns with two places, so that one barrier is enough: who
 /// writes a place has passed the barrier of the reduction between, and so has
 /// everyone who read the place before. Inside of a loop the turns may meet.
 Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
   int64_t warps = lanesPerRow / warpSize;
   Type word = builder.getI32Type();
-  if (!shared) {
-    OpBuilder::InsertionGuard guard(builder);
-    constexpr unsigned sharedSpace = 3;
-    std::string name = source.symbol + "_shared";
-    builder.setInsertionPointToStart(module.getBody());
-    LLVM::GlobalOp::create(
-        builder, lanes.loc,
-        LLVM::LLVMArrayType::get(builder.getI64Type(), 2 * warps),
-        /*isConstant=*/false, LLVM::Linkage::Internal, name, Attribute(),
-        /*alignment=*/16, sharedSpace);
-    builder.setInsertionPointToStart(scopes.front()->block);
-    shared = LLVM::AddressOfOp::create(
-        builder, lanes.loc,
-        LLVM::LLVMPointerType::get(builder.getContext(), sharedSpace), name);
-  }
-  auto wait = [&] {
-    callIntrinsic("barrier.cta.sync.aligned.all", {lanes.integer(word, 0)});
-  };
+  if (!shared)
+    shared = allocateShared(source.symbol + "_shared", builder.getI64Type(),
+                            2 * warps);
   auto addressOf = [&](Value place) -> Value {
     return LLVM::GEPOp::create(builder, lanes.loc, shared.getType(),
                                builder.getI64Type(), shared,
@@ -90,7 +94,7 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
   Type type = value.getType();
   Operation *around = builder.getInsertionBlock()->getParentOp();
   if (isa<scf::ForOp>(around) || around->getParentOfType<scf::ForOp>())
-    wait();
+    waitForBlock();
   int64_t first = blockReductions++ % 2 * warps;
   Value size = lanes.integer(word, warpSize);
   Value place = addressOf(lanes.make<arith::AddIOp>(
@@ -105,7 +109,7 @@ Value GpuEmitter::reduceBlock(ReduceKind kind, Value value) {
     builder.setInsertionPointToStart(branch.thenBlock());
     LLVM::StoreOp::create(builder, lanes.loc, value, place);
   }
-  wait();
+  waitForBlock();
   Value sum;
   for (int64_t i = 0; i < warps; ++i) {
     Value part = LLVM::LoadOp::create(

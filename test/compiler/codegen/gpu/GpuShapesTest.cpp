@@ -70,6 +70,47 @@ static std::string scaleAndShift(Shape shape, const char *type) {
       .str();
 }
 
+/// {0} runs of {1} rows of {2} numbers, {3} rows in all.
+static std::string sumColumns(int64_t runs, Shape run) {
+  return llvm::formatv(
+             R"(!x = tensor<{3}x{2}xbf16>
+!f = tensor<{3}x{2}xf32>
+!c = tensor<{0}x{1}x{2}xf32>
+!s = tensor<{0}x{2}xf32>
+%0:5 = space = [{3}, {2}] (%x0, %x1) : (!x, !f) -> (!f, tensor<{3}xf32>, !s, !s, !s) {{
+  ^bb0(%x: !x, %y: !f):
+    %a = arith.extf %x : !x to !f
+    %m = arith.mulf %a, %y : !f
+    %r = dit.reduce max %m dims = [1] : !f
+    %b = dit.broadcast %r dims = [0] : tensor<{3}xf32> -> !f
+    %d = arith.subf %y, %b : !f
+    %ac = tensor.expand_shape %a [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !f into !c
+    %mc = tensor.expand_shape %m [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !f into !c
+    %dc = tensor.expand_shape %d [[0, 1], [2]] output_shape [{0}, {1}, {2}] : !f into !c
+    %as = dit.reduce sum %ac dims = [1] {{dit.partial} : !c
+    %ms = dit.reduce max %mc dims = [1] {{dit.partial} : !c
+    %ds = dit.reduce sum %dc dims = [1] {{dit.partial} : !c
+    dit.yield %d, %r, %as, %ms, %ds : !f, tensor<{3}xf32>, !s, !s, !s
+  })",
+             runs, run.rows, run.lane, runs * run.rows)
+      .str();
+}
+
+/// Sums whose rows' threads exchange nothing.
+static std::string sumColumnsAlone(int64_t runs, Shape run) {
+  return llvm::formatv(
+             R"(!x = tensor<{0}x{1}x{2}xbf16>
+!f = tensor<{0}x{1}x{2}xf32>
+%0 = space = [{0}, {1}, {2}] (%x0) : (!x) -> tensor<{0}x{2}xf32> {{
+  ^bb0(%x: !x):
+    %a = arith.extf %x : !x to !f
+    %s = dit.reduce sum %a dims = [1] {{dit.partial} : !f
+    dit.yield %s : tensor<{0}x{2}xf32>
+  })",
+             runs, run.rows, run.lane)
+      .str();
+}
+
 /// {0} pictures of two planes as rows of 4 x 4 patches, and their sums.
 static std::string patchify(int64_t pictures) {
   return llvm::formatv(
@@ -115,6 +156,25 @@ TEST(GpuShapes, flatKernels) {
     for (const char *type : {"f32", "f16"})
       if (shape.rows < 100)
         check(scaleAndShift(shape, type), type[1] == '3' ? 2e-6 : 0x1p-9);
+}
+
+// One run and many, of more rows than a block has at once and of fewer, whose
+// number is no power of two; runs that do not fill the last block.
+TEST(GpuShapes, columnSums) {
+  for (Shape run : {Shape{32, 192},
+                    {28, 72},
+                    {9, 32},
+                    {8, 8},
+                    {25, 7},
+                    {32, 1152},
+                    {8, 4608}})
+    for (int64_t runs : {1, 3})
+      check(sumColumns(runs, run), 1e-5, run.rows);
+}
+
+TEST(GpuShapes, columnSumsAlone) {
+  for (Shape run : {Shape{32, 768}, {28, 1152}, {9, 576}, {8, 24}})
+    check(sumColumnsAlone(3, run), 1e-5, run.rows);
 }
 
 TEST(GpuShapes, patches) { check(patchify(3), 0x1p-7, 16); }
