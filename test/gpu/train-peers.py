@@ -103,6 +103,7 @@ for case in cases:
         mine, (_, size, seconds) = statistics.median(times), made[name]
         entry[name] = {"ms": mine, "bytes": size, "compile_s": seconds}
         print(f"  ditrun, {name}: {mine:.1f} ms, {other / mine:.2f} times, {size / 2**30:.1f} GiB ({size / memory * 100:.0f} %), compiled in {seconds:.1f} s", flush=True)
+    torch.cuda.empty_cache()
     with open(f"{work}/profile-{case}.txt", "w") as file:
         file.write(time_ditrun(made["fp32"][0], 1)[1])
     del step
