@@ -4,7 +4,6 @@
 #include "compiler/PlanWriter.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/codegen/gpu/FlashAttention.h"
-#include "compiler/codegen/gpu/FlashAttentionGrad.h"
 #include "compiler/codegen/gpu/GpuCodegen.h"
 #include "compiler/codegen/gpu/KernelReport.h"
 #include "dialects/plan/PlanDialect.h"
@@ -286,19 +285,17 @@ private:
   /// The code of each attention kernel of ours that the plan has.
   void addAttentionKernels(ModuleOp module, bool assembles) {
     std::map<std::string, llvm::StringRef> parts;
-    module.walk([&](Operation *op) {
-      if (auto attention = dyn_cast<dit::plan::AttentionOp>(op)) {
-        int64_t headDim = attention.getSizes()[4];
-        if (attention.getOurs())
-          parts.emplace(dit::codegen::getFlashAttentionPart(headDim),
-                        dit::codegen::getFlashAttentionPtx(headDim));
-      } else if (auto gradient = dyn_cast<dit::plan::AttentionGradOp>(op);
-                 gradient && gradient.getOurs()) {
-        dit::codegen::FlashAttentionGrad kernel =
-            dit::codegen::getFlashAttentionGrad(gradient.getSizes()[4],
-                                                gradient.getSizes()[2]);
-        parts.emplace(kernel.part, kernel.ptx);
-      }
+    auto add = [&](const dit::codegen::FlashKernel &kernel) {
+      parts.emplace(kernel.part, kernel.ptx);
+    };
+    module.walk([&](dit::plan::AttentionOp op) {
+      if (op.getOurs())
+        add(dit::codegen::getFlashAttention(op.getSizes()[4]));
+    });
+    module.walk([&](dit::plan::AttentionGradOp op) {
+      if (op.getOurs())
+        add(dit::codegen::getFlashAttentionGrad(op.getSizes()[4],
+                                                op.getSizes()[2]));
     });
     for (const auto &[part, ptx] : parts)
       addImages(ptx.str(), "sm_90a", assembles, part);

@@ -2,7 +2,6 @@
 #include "compiler/EncodeInstruction.h"
 
 #include "compiler/codegen/gpu/FlashAttention.h"
-#include "compiler/codegen/gpu/FlashAttentionGrad.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -157,23 +156,18 @@ struct Encoder {
     if (op.getWorkspace())
       encode(op.getWorkspace(), attention->mutable_workspace());
     if (op.getOurs())
-      encodeFlash(op.getSizes()[4], attention->mutable_flash());
+      encodeFlash(codegen::getFlashAttention(op.getSizes()[4]),
+                  attention->mutable_flash())
+          ->set_query_block(codegen::flashQueryBlock);
   }
 
-  /// Our own kernel and its launch.
-  void encodeFlash(int64_t headDim, proto::FlashAttention *flash) const {
-    flash->set_part(codegen::getFlashAttentionPart(headDim));
-    flash->set_symbol(codegen::flashAttentionSymbol.str());
-    flash->set_query_block(codegen::flashQueryBlock);
-    flash->set_shared_bytes(codegen::getFlashAttentionSharedBytes(headDim));
-  }
-
-  void encodeFlash(const codegen::FlashAttentionGrad &kernel,
-                   proto::FlashAttentionGrad *flash) const {
+  /// What the launches of our own kernels have in common.
+  template <typename Flash>
+  Flash *encodeFlash(const codegen::FlashKernel &kernel, Flash *flash) const {
     flash->set_part(kernel.part);
-    flash->set_symbol(codegen::flashAttentionGradSymbol.str());
-    flash->set_threads(kernel.threads);
+    flash->set_symbol(kernel.symbol);
     flash->set_shared_bytes(kernel.sharedBytes);
+    return flash;
   }
 
   void encode(plan::AttentionGradOp op, proto::Instruction &instruction) const {
@@ -196,10 +190,12 @@ struct Encoder {
            gradient->mutable_value_grad());
     if (op.getWorkspace())
       encode(op.getWorkspace(), gradient->mutable_workspace());
-    if (op.getOurs())
-      encodeFlash(
-          codegen::getFlashAttentionGrad(op.getSizes()[4], op.getSizes()[2]),
-          gradient->mutable_flash());
+    if (op.getOurs()) {
+      codegen::FlashKernel kernel =
+          codegen::getFlashAttentionGrad(op.getSizes()[4], op.getSizes()[2]);
+      encodeFlash(kernel, gradient->mutable_flash())
+          ->set_threads(kernel.threads);
+    }
   }
 
   void encode(plan::CopyOp op, proto::Instruction &instruction) const {

@@ -293,8 +293,8 @@ Value KernelEmitter::loadStretch(const Buffer &buffer,
     Type type = size == 1 ? storage : VectorType::get(size, storage);
     int64_t multiple = getAlignment(buffer, where + IndexExpr(offset));
     if (pattern->step)
-      multiple = std::min<int64_t>(multiple, (pattern->step & -pattern->step) *
-                                                 byteSize(storage));
+      multiple = std::min<int64_t>(multiple,
+                                   powerIn(pattern->step) * byteSize(storage));
     return LLVM::LoadOp::create(builder, lanes.loc, type, address, multiple);
   };
   Value first = loadAt(0);

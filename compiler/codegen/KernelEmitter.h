@@ -38,6 +38,9 @@
 
 namespace dit::codegen {
 
+/// The greatest power of two that divides `number`, which is not 0.
+inline int64_t powerIn(int64_t number) { return number & -number; }
+
 /// A row-major tensor in memory.
 struct Buffer {
   mlir::Value pointer;

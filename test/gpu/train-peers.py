@@ -56,6 +56,8 @@ def call(*words):
 
 def time_ditrun(plan, seconds):
     """The median's milliseconds, and the whole text."""
+    # torch's tensors stay on the device meanwhile, what it keeps for others not.
+    torch.cuda.empty_cache()
     text = call(f"{binaries}/ditrun", plan, "--bench", str(seconds))
     return median(text), text
 
@@ -91,8 +93,6 @@ for case in cases:
     made = {name: compile_plan(f"{case}-{i}", batch, image, *flags) for i, (name, flags) in enumerate(plans.items())}
     ours = {name: [] for name in plans}
     for _ in range(2):
-        # torch's tensors stay on the device meanwhile, what it keeps for others not.
-        torch.cuda.empty_cache()
         for name in plans:
             ours[name].append(time_ditrun(made[name][0], 1)[0])
         theirs += time_torch(step, 1)
@@ -103,7 +103,6 @@ for case in cases:
         mine, (_, size, seconds) = statistics.median(times), made[name]
         entry[name] = {"ms": mine, "bytes": size, "compile_s": seconds}
         print(f"  ditrun, {name}: {mine:.1f} ms, {other / mine:.2f} times, {size / 2**30:.1f} GiB ({size / memory * 100:.0f} %), compiled in {seconds:.1f} s", flush=True)
-    torch.cuda.empty_cache()
     with open(f"{work}/profile-{case}.txt", "w") as file:
         file.write(time_ditrun(made["fp32"][0], 1)[1])
     del step

@@ -1,6 +1,7 @@
-//===- FlashAttention.h - Our attention kernel and its launch -------------===//
+//===- FlashAttention.h - Our attention kernels and their launch ----------===//
 //
-// runtime/kernels/attention/FlashAttentionSm90.cu, compiled when ditc is built.
+// runtime/kernels/attention/FlashAttention{,Grad}Sm90.cu, compiled when ditc is
+// built.
 //
 //===----------------------------------------------------------------------===//
 #ifndef COMPILER_CODEGEN_GPU_FLASHATTENTION_H
@@ -13,21 +14,24 @@
 
 namespace dit::codegen {
 
-/// PTX for sm_90a of the kernel for heads of `headDim`: 48 to 128 in steps of
-/// 8; empty for others.
-llvm::StringRef getFlashAttentionPtx(int64_t headDim);
+/// A kernel of ours for one shape, and its launch.
+struct FlashKernel {
+  llvm::StringRef ptx; // for sm_90a; empty for shapes that there is none for
+  std::string part;    // Image.part of that code
+  std::string symbol;  // the kernel's name in it
+  int64_t threads;     // of a block
+  int64_t sharedBytes; // dynamic shared memory of a block
+};
 
-/// Image.part of that code.
-std::string getFlashAttentionPart(int64_t headDim);
+/// Attention for heads of `headDim`, 48 to 128 in steps of 8; a block of
+/// threads has flashQueryBlock queries of a head.
+FlashKernel getFlashAttention(int64_t headDim);
 
-/// The kernel's name in it.
-inline constexpr llvm::StringLiteral flashAttentionSymbol = "flash_attention";
-
-/// Queries of a head that a block of threads has.
 inline constexpr int64_t flashQueryBlock = 128;
 
-/// Dynamic shared memory of the kernel in bytes.
-int64_t getFlashAttentionSharedBytes(int64_t headDim);
+/// Its gradient for heads of `headDim`, 48, 64 or 72, and sequences of
+/// `tokens`, 64, 128 or 256; a block of threads has a head.
+FlashKernel getFlashAttentionGrad(int64_t headDim, int64_t tokens);
 
 } // namespace dit::codegen
 

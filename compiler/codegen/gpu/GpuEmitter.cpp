@@ -11,7 +11,6 @@ using namespace mlir;
 using namespace dit;
 using namespace dit::codegen;
 
-static constexpr int64_t warpSize = 32;
 /// Elements of the rows it reads that a thread holds in registers, at most
 /// where a block is wide enough.
 static constexpr int64_t mostElements = 64;
@@ -179,14 +178,14 @@ void GpuEmitter::chooseThreads() {
     lanesPerRow = std::min<int64_t>(
         llvm::alignTo(llvm::divideCeil(vectors, atOnce), warpSize), 1024);
   rowsAtOnce = chooseRowsAtOnce();
-  int64_t together = lanesPerRow * rowsAtOnce;
+  int64_t together = getThreadsOfRun();
   launch.threads =
       together > warpSize ? together : std::max(together, fewestThreads);
   launch.blocks = llvm::divideCeil(rows, launch.threads / together);
 }
 
 Value GpuEmitter::takePlace(int64_t count) {
-  int64_t together = lanesPerRow * rowsAtOnce;
+  int64_t together = getThreadsOfRun();
   int64_t perBlock = launch.threads / together;
   Type word = builder.getI32Type();
   lane = lanes.make<arith::RemUIOp>(thread, lanes.integer(word, lanesPerRow));

@@ -39,8 +39,10 @@
 
 namespace dit::codegen {
 
-/// The greatest power of two that divides `number`, which is not 0.
-inline int64_t powerIn(int64_t number) { return number & -number; }
+inline constexpr int64_t warpSize = 32;
+
+/// Bytes of a number, or of a vector of them.
+int64_t getBytes(mlir::Type type);
 
 class GpuEmitter : public KernelEmitter {
 public:
@@ -100,6 +102,9 @@ private:
   /// Whether threads that share a row exchange numbers while they make it.
   bool reducesRows();
   int64_t chooseRowsAtOnce();
+  int64_t getThreadsOfRun() const { return lanesPerRow * rowsAtOnce; }
+  /// Numbers of a row as far as its threads reach.
+  int64_t getReach();
   /// The results that are column sums, and where they go.
   llvm::SmallVector<std::pair<ReduceOp, Buffer>> getColumnSums();
   void addGroups(llvm::ArrayRef<std::pair<ReduceOp, Buffer>> columnSums,

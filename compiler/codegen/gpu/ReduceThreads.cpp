@@ -16,8 +16,6 @@ using namespace mlir;
 using namespace dit;
 using namespace dit::codegen;
 
-static constexpr int64_t warpSize = 32;
-
 /// What the thread whose number differs by `distance` (a power of two) has.
 Value GpuEmitter::shuffle(Value value, int64_t distance) {
   Type type = value.getType(), word = builder.getI32Type();

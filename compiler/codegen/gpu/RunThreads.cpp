@@ -24,8 +24,6 @@ using namespace mlir;
 using namespace dit;
 using namespace dit::codegen;
 
-static constexpr int64_t warpSize = 32;
-
 SmallVector<std::pair<ReduceOp, Buffer>> GpuEmitter::getColumnSums() {
   SmallVector<std::pair<ReduceOp, Buffer>> columnSums;
   for (auto [result, buffer] :
@@ -42,10 +40,14 @@ bool GpuEmitter::reducesRows() {
   });
 }
 
-/// Bytes of an element of `sum` while it is summed.
-static int64_t getBytes(RankedTensorType sum) {
-  Type element = LaneBuilder::getComputeType(sum.getElementType());
-  return element.getIntOrFloatBitWidth() / 8;
+/// The type of an element of `sum` while it is summed.
+static Type getSumType(RankedTensorType sum) {
+  return LaneBuilder::getComputeType(sum.getElementType());
+}
+
+int64_t GpuEmitter::getReach() {
+  int64_t size = source.space.back();
+  return llvm::alignTo(size, lanesPerRow * getWidth(size));
 }
 
 /// How many groups share a run: as many as a block holds, a power of two:
@@ -61,13 +63,12 @@ int64_t GpuEmitter::chooseRowsAtOnce() {
   if (run == 1 || (exchanges && lanesPerRow > warpSize))
     return 1;
   int64_t mostThreads = exchanges ? 256 : 512;
-  int64_t size = source.space.back(), bytes = 0;
-  int64_t reach = llvm::alignTo(size, lanesPerRow * getWidth(size));
+  int64_t reach = getReach(), bytes = 0;
   for (auto [columnSum, buffer] : getColumnSums()) {
     // Vectors of single bits have no elements with addresses.
     if (buffer.type.getElementType().isInteger(1))
       return 1;
-    bytes += reach * getBytes(buffer.type);
+    bytes += reach * getBytes(getSumType(buffer.type));
   }
   // A block that holds less than its fewest threads has several runs.
   auto fits = [&](int64_t groups) {
@@ -98,11 +99,10 @@ void GpuEmitter::emitRunThreads() {
   }
   SmallVector<Value> begin;
   for (int64_t fragment = 0; fragment < fragments; ++fragment)
-    for (auto [columnSum, buffer] : columnSums) {
-      Type element = LaneBuilder::getComputeType(buffer.type.getElementType());
+    for (auto [columnSum, buffer] : columnSums)
       begin.push_back(
-          makeNeutral(columnSum.getKind(), VectorType::get(width, element)));
-    }
+          makeNeutral(columnSum.getKind(),
+                      VectorType::get(width, getSumType(buffer.type))));
 
   Value first = lanes.make<arith::MulIOp>(number, lanes.integer(word, run));
   Value group = lanes.make<arith::RemUIOp>(
@@ -159,14 +159,14 @@ void GpuEmitter::emitRunThreads() {
 void GpuEmitter::addGroups(ArrayRef<std::pair<ReduceOp, Buffer>> columnSums,
                            ArrayRef<Value> parts) {
   int64_t size = source.space.back(), width = getWidth(size);
-  int64_t step = lanesPerRow * width, reach = llvm::alignTo(size, step);
+  int64_t step = lanesPerRow * width, reach = getReach();
   int64_t groups = launch.threads / lanesPerRow;
-  int64_t together = lanesPerRow * rowsAtOnce;
+  int64_t together = getThreadsOfRun();
   Type word = builder.getI32Type(), byte = builder.getI8Type();
   auto number = [&](int64_t value) { return lanes.integer(word, value); };
   int64_t bytes = 0;
   for (auto &[columnSum, buffer] : columnSums)
-    bytes += groups * reach * getBytes(buffer.type);
+    bytes += groups * reach * getBytes(getSumType(buffer.type));
   Value memory = allocateShared(source.symbol + "_sums", byte, bytes);
   auto addressOf = [&](Value element, int64_t size, int64_t offset) -> Value {
     Value place = lanes.make<arith::AddIOp>(
@@ -183,7 +183,7 @@ void GpuEmitter::addGroups(ArrayRef<std::pair<ReduceOp, Buffer>> columnSums,
   for (int64_t first = 0; first < reach; first += step) {
     int64_t offset = 0;
     for (auto [columnSum, buffer] : columnSums) {
-      int64_t size = getBytes(buffer.type);
+      int64_t size = getBytes(getSumType(buffer.type));
       LLVM::StoreOp::create(builder, lanes.loc, *next++,
                             addressOf(own, size, offset + first * size),
                             std::min<int64_t>(16, powerIn(width * size)));
@@ -211,12 +211,11 @@ void GpuEmitter::addGroups(ArrayRef<std::pair<ReduceOp, Buffer>> columnSums,
     IndexExpr position = runNumber * size + IndexTable::get(inner.lane->atom);
     int64_t offset = 0;
     for (auto [columnSum, buffer] : columnSums) {
-      int64_t size = getBytes(buffer.type);
+      int64_t size = getBytes(getSumType(buffer.type));
       Value sum;
       for (int64_t i = 0; i < rowsAtOnce; ++i) {
         Value part = LLVM::LoadOp::create(
-            builder, lanes.loc,
-            LaneBuilder::getComputeType(buffer.type.getElementType()),
+            builder, lanes.loc, getSumType(buffer.type),
             addressOf(element, size, offset + i * reach * size));
         sum = sum ? combine(columnSum.getKind(), sum, part) : part;
       }

@@ -18,7 +18,7 @@ using namespace dit::codegen;
 /// The widest that one instruction reads or writes, in bytes.
 static constexpr int64_t mostBytes = 16;
 
-static int64_t byteSize(Type type) {
+int64_t dit::codegen::getBytes(Type type) {
   auto vector = dyn_cast<VectorType>(type);
   int64_t count = vector ? vector.getNumElements() : 1;
   return count * getElementTypeOrSelf(type).getIntOrFloatBitWidth() / 8;
@@ -27,7 +27,7 @@ static int64_t byteSize(Type type) {
 /// Bytes of an instruction of PTX that moves a part of a `type`; 0 where none
 /// of ours does.
 static int64_t getPiece(Type type, unsigned alignment) {
-  int64_t bytes = byteSize(type);
+  int64_t bytes = getBytes(type);
   int64_t piece = std::min<int64_t>({mostBytes, powerIn(bytes), alignment});
   return piece >= 4 ? piece : 0;
 }
@@ -67,7 +67,7 @@ Value GpuEmitter::loadContiguous(const Buffer &buffer, VectorType type,
   int64_t piece = getPiece(type, alignment);
   if (!piece || !isStream(buffer))
     return KernelEmitter::loadContiguous(buffer, type, address, alignment);
-  int64_t words = piece / 4, count = byteSize(type) / 4;
+  int64_t words = piece / 4, count = getBytes(type) / 4;
   Type word = builder.getI32Type();
   Type result = word;
   if (words > 1)
@@ -151,7 +151,7 @@ void GpuEmitter::write(const PendingStore &store) {
     return;
   }
 
-  int64_t words = piece / 4, count = byteSize(type) / 4;
+  int64_t words = piece / 4, count = getBytes(type) / 4;
   auto wordsType = VectorType::get(count, builder.getI32Type());
   Value all =
       LLVM::BitcastOp::create(builder, lanes.loc, wordsType, store.value);

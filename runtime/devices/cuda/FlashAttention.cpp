@@ -163,9 +163,7 @@ dit::runtime::cuda::createFlashAttention(const proto::Attention &attention,
                                          const CudaAddresses &addresses,
                                          const CudaContext &context,
                                          FlashKernels &kernels) {
-  const proto::FlashAttention &flash = attention.flash();
-  llvm::Expected<Function> function =
-      kernels.find(flash.part(), flash.symbol(), flash.shared_bytes());
+  llvm::Expected<Function> function = kernels.find(attention.flash());
   if (!function)
     return function.takeError();
   auto command =

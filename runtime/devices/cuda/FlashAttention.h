@@ -16,13 +16,19 @@ public:
   FlashKernels(const CudaContext &context, const plan::PlanView &plan)
       : context(context), plan(plan) {}
 
-  /// The kernel `symbol` of a part, allowed its dynamic shared memory in bytes.
+  /// The kernel that an instruction names, proto.FlashAttention or
+  /// proto.FlashAttentionGrad, allowed its shared memory.
   /// Exit::Unsupported where the GPU is no Hopper or gives a block less memory;
   /// Exit::Malformed where the plan does not have the kernel.
+  template <typename Flash>
+  llvm::Expected<Function> find(const Flash &kernel) {
+    return find(kernel.part(), kernel.symbol(), kernel.shared_bytes());
+  }
+
+private:
   llvm::Expected<Function> find(const std::string &part,
                                 const std::string &symbol, int64_t sharedBytes);
 
-private:
   const CudaContext &context;
   const plan::PlanView &plan;
   std::map<std::string, Owned<Module>> modules; // by part

@@ -88,9 +88,7 @@ llvm::Expected<std::unique_ptr<CudaCommand>>
 dit::runtime::cuda::createFlashAttentionGrad(
     const proto::AttentionGrad &gradient, const CudaAddresses &addresses,
     FlashKernels &kernels) {
-  const proto::FlashAttentionGrad &flash = gradient.flash();
-  llvm::Expected<Function> function =
-      kernels.find(flash.part(), flash.symbol(), flash.shared_bytes());
+  llvm::Expected<Function> function = kernels.find(gradient.flash());
   if (!function)
     return function.takeError();
   return std::make_unique<FlashGradCommand>(gradient, addresses, *function);

@@ -58,7 +58,7 @@ static constexpr int restRegisters = ownRest ? ownRest / 2 : 4;
 
 /// Shared memory: K, V, Q and dO, then tiles of dSᵀ for as many tiles of
 /// queries as warpgroups, where O is before, then two numbers a query.
-/// compiler/codegen/gpu/FlashAttentionGrad.cpp computes the same sum.
+/// compiler/codegen/gpu/FlashAttention.cpp computes the same sum.
 static constexpr int scoreBytes = tileRows * firstRow,
                      partBytes = tiles == 1 ? tileBytes : tiles * scoreBytes;
 static constexpr int placeV = tiles * tileBytes, placeQ = 2 * placeV,
@@ -73,12 +73,6 @@ DEVICE int placeOfOutput(int tile) {
 }
 
 static constexpr float log2E = 1.4426950408889634f;
-
-/// A shared address read where it is used, for the same reason.
-DEVICE uint32_t addressHere(uint32_t address) {
-  asm volatile("" : "+r"(address));
-  return address;
-}
 
 /// Sum of the products of eight pairs of bf16, in order.
 DEVICE float addProducts(float sum, Chunk a, Chunk b) {

@@ -23,10 +23,6 @@ struct alignas(64) TensorMap {
   uint64_t words[16];
 };
 
-//===----------------------------------------------------------------------===//
-// Barriers and copies
-//===----------------------------------------------------------------------===//
-
 /// The thread's number, read where it is used: what follows from it is made
 /// again rather than kept in registers, of which there are none to spare.
 DEVICE int threadHere() {
@@ -34,6 +30,16 @@ DEVICE int threadHere() {
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
   return thread;
 }
+
+/// A shared address, for the same reason.
+DEVICE uint32_t addressHere(uint32_t address) {
+  asm volatile("" : "+r"(address));
+  return address;
+}
+
+//===----------------------------------------------------------------------===//
+// Barriers and copies
+//===----------------------------------------------------------------------===//
 
 DEVICE uint32_t sharedAddress(const void *pointer) {
   return static_cast<uint32_t>(reinterpret_cast<uint64_t>(
@@ -162,9 +168,7 @@ DEVICE uint32_t packBf16(float low, float high) {
   return packed;
 }
 
-DEVICE float asFloat(uint32_t bits) { return __builtin_bit_cast(float, bits); }
-
 /// A number of a pair of bf16.
 DEVICE float part(uint32_t pair, int which) {
-  return asFloat(which ? pair & 0xFFFF0000 : pair << 16);
+  return __builtin_bit_cast(float, which ? pair & 0xFFFF0000 : pair << 16);
 }

@@ -54,11 +54,8 @@
 FROM_SHARED(multiplyShared, 64, NAMES_32, 32, 33, 34, "0, 0", SUM_16(sum, 0),
             SUM_16(sum, 16))
 FROM_SHARED(multiplyColumns, 8, NAMES_4, 4, 5, 6, "1, 1", SUM_4(sum, 0))
-FROM_SHARED(multiplyColumns, 16, NAMES_8, 8, 9, 10, "1, 1", SUM_8(sum, 0))
 FROM_SHARED(multiplyColumns, 48, NAMES_24, 24, 25, 26, "1, 1", SUM_16(sum, 0),
             SUM_8(sum, 16))
-FROM_SHARED(multiplyColumns, 56, NAMES_28, 28, 29, 30, "1, 1", SUM_16(sum, 0),
-            SUM_8(sum, 16), SUM_4(sum, 24))
 FROM_SHARED(multiplyColumns, 64, NAMES_32, 32, 33, 34, "1, 1", SUM_16(sum, 0),
             SUM_16(sum, 16))
 

@@ -1,110 +1,18 @@
-//===- TrainerTest.cpp - Steps, states and files of a small train plan ----===//
-//
-// The plan trains eps_hat = w x_t + b, of which the tests know everything.
-//
-//===----------------------------------------------------------------------===//
+//===- TrainerTest.cpp - Steps of a small train plan ----------------------===//
 
-#include "runtime/training/Trainer.h"
-
-#include "runtime/checkpoint/CheckpointWriter.h"
-#include "runtime/devices/cpu/CpuDevice.h"
 #include "runtime/plan/Failure.h"
-#include "test/runtime/HandPlan.h"
 #include "test/runtime/devices/LateDevice.h"
-
-#include "llvm/Support/FileSystem.h"
+#include "test/runtime/training/TrainerRun.h"
 
 #include <bit>
-#include <cmath>
-#include <cstring>
 #include <gtest/gtest.h>
-#include <limits>
 
 using namespace dit;
 using namespace dit::runtime;
+using namespace dit::test;
 using dit::plan::Exit;
 
-static constexpr int64_t batch = 2, size = 64, parameterCount = 128;
-
 namespace {
-
-/// Pictures by their number; t and noise given, or drawn by the plan.
-class NumberedBatches : public BatchSource {
-public:
-  NumberedBatches(bool given, int64_t first = 0) : given(given), at(first) {}
-
-  static float pixel(int64_t sample, int64_t i) {
-    return std::sin(0.37f * sample + 0.11f * i);
-  }
-  static float noiseOf(int64_t sample, int64_t i) {
-    return std::cos(1.7f * sample + 0.53f * i);
-  }
-  static int64_t timeOf(int64_t sample) { return sample * 137 % 1000; }
-
-  llvm::Error seek(int64_t sample) override {
-    at = sample;
-    return llvm::Error::success();
-  }
-  llvm::Expected<Batch> next() override {
-    pictures.assign(batch * size, 0);
-    noise.assign(given ? batch * size : 0, 0);
-    labels.assign(batch, 0);
-    samples.assign(batch, 0);
-    t.assign(batch, 0);
-    for (int64_t n = 0; n != batch; ++n, ++at) {
-      samples[n] = at;
-      labels[n] = at % 4;
-      t[n] = timeOf(at);
-      for (int64_t i = 0; i != size; ++i) {
-        pictures[n * size + i] = at == broken
-                                     ? std::numeric_limits<float>::quiet_NaN()
-                                     : pixel(at, i);
-        if (given)
-          noise[n * size + i] = noiseOf(at, i);
-      }
-    }
-    return Batch{pictures, labels, samples, noise, t};
-  }
-  std::string describe(int64_t sample) const override {
-    return std::to_string(sample);
-  }
-
-  int64_t broken = -1;
-
-private:
-  bool given;
-  int64_t at;
-  std::vector<float> pictures, noise;
-  std::vector<double> t;
-  std::vector<int64_t> labels, samples;
-};
-
-/// The plan on a device, and its trainer.
-struct Loaded {
-  explicit Loaded(const TrainerOptions &options,
-                  std::unique_ptr<Device> with = createCpuDevice(1))
-      : hand(test::makeTrainPlan()),
-        view{hand.metadata, hand.code, hand.weights, ""},
-        device(std::move(with)),
-        executor(llvm::cantFail(Executor::create(view, *device))),
-        trainer(llvm::cantFail(Trainer::create(*executor, options))) {
-    llvm::cantFail(trainer.initialise());
-  }
-
-  std::vector<float> values(const char *name) {
-    llvm::cantFail(trainer.finishUpdate());
-    std::vector<uint8_t> bytes = llvm::cantFail(readWhole(*executor, name));
-    std::vector<float> result(bytes.size() / 4);
-    std::memcpy(result.data(), bytes.data(), bytes.size());
-    return result;
-  }
-
-  test::HandPlan hand;
-  plan::PlanView view;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Executor> executor;
-  Trainer trainer;
-};
 
 /// The same training in double, written down from the formulas.
 struct Reference {
@@ -152,16 +60,6 @@ struct Reference {
 };
 
 } // namespace
-
-static TrainerOptions optionsOf(int64_t globalBatch) {
-  TrainerOptions options;
-  options.globalBatch = globalBatch;
-  options.seed = 5;
-  options.rate = {LearningRate::Shape::Cosine, 0.01, 0.001, 3, 20};
-  options.weightDecay = 0.1;
-  options.emaDecay = 0.9;
-  return options;
-}
 
 TEST(TrainerTest, FollowsTheFormulas) {
   for (int64_t globalBatch : {2, 6})
@@ -385,143 +283,4 @@ TEST(TrainerTest, WritesGradients) {
     EXPECT_NEAR(weight[i], expected, 1e-7);
     EXPECT_NEAR(bias[i], expectedBias, 1e-7);
   }
-}
-
-namespace {
-
-/// A folder for checkpoints.
-struct TrainerFolder : testing::Test {
-  TrainerFolder() {
-    llvm::cantFail(llvm::errorCodeToError(
-        llvm::sys::fs::createUniqueDirectory("trainer", folder)));
-  }
-  ~TrainerFolder() override { llvm::sys::fs::remove_directories(folder); }
-
-  llvm::SmallString<128> folder;
-};
-
-} // namespace
-
-// Stopped after 7 steps and gone on with on another device: the same bits.
-TEST_F(TrainerFolder, GoesOnBitForBit) {
-  TrainerOptions options = optionsOf(4);
-  Loaded straight(options);
-  NumberedBatches source(false);
-  std::vector<double> losses;
-  for (int64_t step = 0; step != 15; ++step)
-    losses.push_back(llvm::cantFail(straight.trainer.step(step, source)).mse);
-
-  {
-    Loaded first(options);
-    NumberedBatches half(false);
-    for (int64_t step = 0; step != 7; ++step)
-      EXPECT_EQ(llvm::cantFail(first.trainer.step(step, half)).mse,
-                losses[step]);
-    RunFolder run = llvm::cantFail(RunFolder::open(folder));
-    CheckpointWriter writer(run, 0);
-    Manifest manifest;
-    manifest.step = 7;
-    llvm::cantFail(writer.start(
-        manifest,
-        TrainingState::files(llvm::cantFail(first.trainer.copyState()),
-                             first.hand.metadata, first.trainer.parameters())));
-    // What is being written is a copy: the steps that go on do not change it.
-    llvm::cantFail(first.trainer.step(7, half));
-    llvm::cantFail(writer.finish());
-  }
-
-  Loaded second(options);
-  NumberedBatches rest(false, 7 * 4);
-  std::string path = (folder + "/latest").str();
-  llvm::cantFail(verifyCheckpoint(path));
-  llvm::cantFail(second.trainer.restore(*llvm::cantFail(TrainingState::load(
-      path, second.hand.metadata, second.trainer.parameters()))));
-  for (int64_t step = 7; step != 15; ++step)
-    EXPECT_EQ(llvm::cantFail(second.trainer.step(step, rest)).mse,
-              losses[step]);
-  for (const char *flat : {"masters", "ema", "moment1", "moment2"})
-    EXPECT_EQ(second.values(flat), straight.values(flat)) << flat;
-}
-
-// What is in the files, by name and as PyTorch has it.
-TEST_F(TrainerFolder, FilesAreAsPyTorchHasThem) {
-  Loaded loaded(optionsOf(2));
-  NumberedBatches source(false);
-  for (int64_t step = 0; step != 3; ++step)
-    llvm::cantFail(loaded.trainer.step(step, source));
-  RunFolder run = llvm::cantFail(RunFolder::open(folder));
-  llvm::cantFail(run.write(
-      {},
-      TrainingState::files(llvm::cantFail(loaded.trainer.copyState()),
-                           loaded.hand.metadata, loaded.trainer.parameters())));
-  auto floats = [&](llvm::StringRef file, llvm::StringRef name,
-                    std::vector<int64_t> shape) {
-    Safetensors tensors =
-        llvm::cantFail(Safetensors::open((folder + "/latest/" + file).str()));
-    const Safetensors::Tensor *tensor = tensors.find(name);
-    EXPECT_TRUE(tensor);
-    EXPECT_EQ(tensor->shape, shape);
-    std::vector<float> values(tensor->bytes.size() / 4);
-    std::memcpy(values.data(), tensor->bytes.data(), tensor->bytes.size());
-    return values;
-  };
-  auto half = [&](const char *flat, int64_t begin) {
-    std::vector<float> all = loaded.values(flat);
-    return std::vector<float>(all.begin() + begin, all.begin() + begin + 64);
-  };
-  for (auto [file, suffix, flat] :
-       {std::tuple("model.safetensors", "", "masters"),
-        {"ema.safetensors", "", "ema"},
-        {"optimizer.safetensors", ".moment1", "moment1"},
-        {"optimizer.safetensors", ".moment2", "moment2"}}) {
-    EXPECT_EQ(floats(file, std::string("layer.weight") + suffix, {16, 4}),
-              half(flat, 0));
-    EXPECT_EQ(floats(file, std::string("layer.bias") + suffix, {64}),
-              half(flat, 64));
-  }
-  EXPECT_EQ(floats("model.safetensors", "table", {3}),
-            (std::vector<float>{1, 2, 3}));
-  Safetensors optimizer = llvm::cantFail(
-      Safetensors::open((folder + "/latest/optimizer.safetensors").str()));
-  EXPECT_EQ(optimizer.find("applied")->type, plan::ElementType::I64);
-  EXPECT_EQ(optimizer.find("applied")->bytes[0], 3);
-  EXPECT_EQ(optimizer.tensors().size(), 8u);
-}
-
-TEST_F(TrainerFolder, RefusesAnotherModelsCheckpoint) {
-  Loaded loaded(optionsOf(2));
-  RunFolder run = llvm::cantFail(RunFolder::open(folder));
-  std::vector<TensorFile> files =
-      TrainingState::files(llvm::cantFail(loaded.trainer.copyState()),
-                           loaded.hand.metadata, loaded.trainer.parameters());
-  files[0].tensors[0].shape = {4, 16};
-  llvm::cantFail(run.write({}, files));
-  auto state =
-      TrainingState::load((folder + "/latest").str(), loaded.hand.metadata,
-                          loaded.trainer.parameters());
-  ASSERT_FALSE(static_cast<bool>(state));
-  auto [code, text] = plan::describe(state.takeError());
-  EXPECT_EQ(code, Exit::Contradiction);
-  EXPECT_NE(text.find("'layer.weight' is f32[4, 16]"), std::string::npos);
-}
-
-// A parameter that is partly in no tensor could not be saved.
-TEST(FlatParametersTest, RefusesWhatNoCheckpointHolds) {
-  auto exitOf = [](const proto::Plan &plan) {
-    auto flats = FlatParameters::find(plan);
-    return flats ? Exit::Done : plan::describe(flats.takeError()).first;
-  };
-  test::HandPlan hand = test::makeTrainPlan();
-  EXPECT_EQ(exitOf(hand.metadata), Exit::Done);
-  for (proto::Global &global : *hand.metadata.mutable_globals())
-    if (global.name() == "b")
-      global.mutable_pieces(0)->set_name("layer.weight");
-  EXPECT_EQ(exitOf(hand.metadata), Exit::Unsupported);
-  hand = test::makeTrainPlan();
-  for (proto::Global &global : *hand.metadata.mutable_globals())
-    if (global.name() == "b") {
-      global.mutable_pieces(0)->mutable_file()->set_shape(0, 32);
-      global.mutable_pieces(0)->set_view(0, 32);
-    }
-  EXPECT_EQ(exitOf(hand.metadata), Exit::Unsupported);
 }

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/codegen/gpu/FlashAttentionGrad.h"
+#include "compiler/codegen/gpu/FlashAttention.h"
 #include "runtime/plan/Failure.h"
 #include "test/runtime/devices/cuda/CudaPlan.h"
 
@@ -65,11 +65,11 @@ static uint64_t workspaceOf(const Case &test) {
 
 /// Has our kernel do it instead of the library.
 static void takeOurKernel(const Case &test, Problem &p) {
-  codegen::FlashAttentionGrad kernel =
+  codegen::FlashKernel kernel =
       codegen::getFlashAttentionGrad(test.dim, test.keys);
   proto::FlashAttentionGrad *flash = p.gradient.mutable_flash();
   flash->set_part(kernel.part);
-  flash->set_symbol(codegen::flashAttentionGradSymbol.str());
+  flash->set_symbol(kernel.symbol);
   flash->set_threads(kernel.threads);
   flash->set_shared_bytes(kernel.sharedBytes);
   p.plan.setPtx(kernel.ptx, "sm_90a", kernel.part);

@@ -69,13 +69,13 @@ static void buildMask(const Case &test, Problem &p) {
 
 /// Has our kernel do it instead of the library.
 static void takeOurKernel(const Case &test, Problem &p) {
+  codegen::FlashKernel kernel = codegen::getFlashAttention(test.dim);
   proto::FlashAttention *flash = p.attention.mutable_flash();
-  flash->set_part(codegen::getFlashAttentionPart(test.dim));
-  flash->set_symbol(codegen::flashAttentionSymbol.str());
+  flash->set_part(kernel.part);
+  flash->set_symbol(kernel.symbol);
   flash->set_query_block(codegen::flashQueryBlock);
-  flash->set_shared_bytes(codegen::getFlashAttentionSharedBytes(test.dim));
-  p.plan.setPtx(codegen::getFlashAttentionPtx(test.dim), "sm_90a",
-                flash->part());
+  flash->set_shared_bytes(kernel.sharedBytes);
+  p.plan.setPtx(kernel.ptx, "sm_90a", kernel.part);
 }
 
 static void build(const Case &test, Problem &p) {
